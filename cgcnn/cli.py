@@ -1,0 +1,288 @@
+"""python -m cgcnn: models, explain, evaluate, train, measure.
+
+Heavy parts are imported by the command that needs them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit code, 0 for success."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; start the same command again to go on", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m cgcnn", description="Crystal energies, read atom by atom.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    models = commands.add_parser("models", help="list the bundled models")
+    models.add_argument("--json", action="store_true", help="print the cards as JSON")
+    models.set_defaults(run=_models)
+
+    explain = commands.add_parser("explain", help="energy and site contributions of crystals")
+    explain.add_argument("files", nargs="+", metavar="FILE", help="CIF, POSCAR, extxyz or pymatgen JSON")
+    _add_model(explain)
+    explain.add_argument("--max-sites", type=int, help="largest number of atoms in a cell")
+    explain.add_argument("--json", action="store_true", help="print JSON")
+    explain.set_defaults(run=_explain)
+
+    evaluate = commands.add_parser("evaluate", help="errors of a model on a data set")
+    _add_data(evaluate)
+    _add_model(evaluate)
+    evaluate.add_argument("--split", choices=("train", "val", "test", "all"), default="all")
+    evaluate.add_argument("--json", action="store_true", help="print JSON")
+    evaluate.set_defaults(run=_evaluate)
+
+    measure = commands.add_parser(
+        "measure", help="accuracy and faithfulness of a model on the val split, written to its card"
+    )
+    _add_data(measure)
+    _add_model(measure)
+    measure.add_argument(
+        "--without", metavar="MODEL", help="the same training without the swap-consistency loss, for comparison"
+    )
+    measure.set_defaults(run=_measure)
+
+    train = commands.add_parser("train", help="train a model, or go on with a training that was stopped")
+    _add_data(train)
+    train.add_argument("--head", choices=("gated", "linear", "mean"), required=True, help="pooling head")
+    train.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the model")
+    train.add_argument("--name", help="name of the model (default: that of the folder)")
+    train.add_argument("--unit", help="unit of the target, for the card")
+    train.add_argument("--credit", help="source of the data, for the card")
+    train.add_argument("--swap-consistency", type=float, metavar="LAMBDA", help="weight of the loss that keeps the "
+                       "contributions of other sites when one atom is swapped; linear head only, 0 turns it off")  # fmt: skip
+    train.add_argument("--epochs", type=int, help="at most; fewer if val stops improving")
+    train.add_argument("--patience", type=int, help="epochs without improvement on val before stopping")
+    train.add_argument("--batch", type=int, help="crystals in a step")
+    train.add_argument("--learning-rate", type=float, help="highest of the one-cycle schedule")
+    train.add_argument("--weight-decay", type=float)
+    train.add_argument("--dropout", type=float, help="share of site features left out in training")
+    train.add_argument("--seed", type=int)
+    train.add_argument("--members", type=int, help="networks trained one after another from different seeds")
+    train.add_argument("--convolution", dest="form", choices=("eq4", "eq5"), help="form of the convolution")
+    train.add_argument("--elements", choices=("properties", "learned", "both"), help="element features")
+    train.add_argument("--width", type=int, help="length of a site's feature vector")
+    train.add_argument("--convolutions", type=int, help="how many")
+    train.add_argument("--site-hidden", type=int, help="hidden layers per atom after them")
+    train.add_argument("--crystal-hidden", type=int, help="hidden layers after the pooling")
+    train.add_argument("--radius", type=float, help="largest distance of a neighbour, angstrom")
+    train.add_argument("--neighbours", type=int, help="nearest neighbours that count in full")
+    train.add_argument("--truncate", action="store_true", default=None, help="cut at exactly that many (depends on "
+                       "the order of the sites; only to compare with the authors' code)")  # fmt: skip
+    train.add_argument("--threads", type=int, help="processor cores to use")
+    train.add_argument("--quiet", action="store_true", help="no progress bar")
+    train.set_defaults(run=_train)
+    return parser
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dataset", metavar="DATASET", type=Path, help="CSV or Parquet with crystals and a target")
+    parser.add_argument("--target", help="column of the target")
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", required=True, metavar="NAME", help="a bundled model, or a folder that `train` wrote")
+
+
+def _models(options) -> int:
+    from dataclasses import asdict
+
+    from .model import bundled
+
+    cards = bundled()
+    if options.json:
+        print(json.dumps([asdict(card) for card in cards], indent=1, ensure_ascii=False))
+        return 0
+    for card in cards:
+        print(
+            f"{card.name:<20} {card.head:<7} {card.target.label} ({card.target.unit}), "
+            f"validation MAE {card.mae:.4f} {card.target.unit}"
+        )
+    return 0
+
+
+def _explain(options) -> int:
+    from .contributions import explain
+    from .model import load_model
+    from .structures import DEFAULT_MAX_SITES, Unreadable, read_file
+
+    model = load_model(options.model)
+    failed = False
+    results = []
+    for file in options.files:
+        for entry in read_file(file, max_sites=options.max_sites or DEFAULT_MAX_SITES):
+            if isinstance(entry, Unreadable):
+                failed = True
+                result = {"source": entry.source, "error": entry.reason}
+            else:
+                (found,) = explain(model, [entry.structure])
+                result = _contributions_dict(entry, found, model.hash)
+            results.append(result)
+            if not options.json:
+                _print_contributions(result)
+    if options.json:
+        print(json.dumps(results, indent=1, ensure_ascii=False))
+    return 1 if failed else 0
+
+
+def _contributions_dict(crystal, found, model_hash: str) -> dict:
+    sites = []
+    for i, site in enumerate(found.structure):
+        entry = {
+            "index": i,
+            "element": site.specie.symbol,
+            "role": found.role[i],
+            "contribution": float(found.contribution[i]),
+            "reference": float(found.reference[i]),
+            "relative": float(found.relative[i]),
+        }
+        if found.sd is not None:
+            entry["sd"] = float(found.sd[i])
+        if found.gate is not None:
+            entry["gate"] = float(found.gate[i])
+        sites.append(entry)
+    return {
+        "source": crystal.source,
+        "formula": found.structure.composition.reduced_formula,
+        "model": found.model,
+        "model_hash": model_hash,
+        "energy": found.energy,
+        "energy_sd": found.energy_sd,
+        "quadrature_error": found.quadrature_error,
+        "reference": found.reference_note,
+        "unfamiliar_elements": list(found.unfamiliar),
+        "notes": list(crystal.notes),
+        "sites": sites,
+    }
+
+
+def _print_contributions(result: dict) -> None:
+    if "error" in result:
+        print(f"{result['source']}: {result['error']}\n")
+        return
+    spread = "" if result["energy_sd"] is None else f" ± {result['energy_sd']:.3f}"
+    print(f"{result['source']}: {result['formula']}, {result['energy']:+.4f}{spread} eV/atom ({result['model']})")
+    for note in result["notes"]:
+        print(f"  {note}")
+    if result["unfamiliar_elements"]:
+        print(f"  not among the training crystals: {', '.join(result['unfamiliar_elements'])}")
+    print("  site element role  contribution  relative (eV)")
+    for site in result["sites"]:
+        spread = f" ± {site['sd']:.3f}" if "sd" in site else ""
+        print(
+            f"  {site['index']:>4} {site['element']:<7} {site['role'] or '-':<4} "
+            f"{site['contribution']:>+13.4f} {site['relative']:>+9.4f}{spread}"
+        )
+    print(f"  {result['reference']}\n")
+
+
+def _load(options, model):
+    """The data set, with the graphs and the target of a model. Raises DatasetError."""
+    from .datasets import load_dataset
+
+    data = load_dataset(options.dataset, options.target, model.graph_settings, prefer=model.card.target.name)
+    _report_unreadable(data)
+    return data
+
+
+def _report_unreadable(data) -> None:
+    if data.unreadable:
+        name, reason = data.unreadable[0]
+        print(f"{len(data.unreadable)} rows cannot be read and are left out; the first, {name}: {reason}", file=sys.stderr)
+
+
+def _evaluate(options) -> int:
+    import torch
+
+    from .evaluation import accuracy
+    from .model import load_model
+
+    model = load_model(options.model, torch.float32)
+    result = accuracy(model, _load(options, model), options.split)
+    unit = model.card.target.unit
+    if options.json:
+        print(json.dumps({"model": model.card.name, "split": options.split, "unit": unit, **result.asdict()}))
+    else:
+        print(f"n {result.n}   MAE {result.mae:.4f} {unit}   RMSE {result.rmse:.4f} {unit}   R2 {result.r2:.4f}")
+    return 0
+
+
+def _measure(options) -> int:
+    import torch
+
+    from .evaluation import measure
+    from .model import load_model, model_folder, update_card
+
+    model = load_model(options.model, torch.float32)
+    data = _load(options, model)
+    found = measure(model, data)
+    _print_measured(model.card.name, found)
+    if options.without:
+        other = load_model(options.without, torch.float32)
+        compared = measure(other, data)
+        _print_measured(f"{model.card.name} without swap consistency", compared)
+        found["comparison"] = {"without swap consistency": compared}
+    update_card(model_folder(options.model), **found)
+    return 0
+
+
+def _print_measured(name: str, found: dict) -> None:
+    errors = found["accuracy"]["val"]
+    print(f"{name}: val n {errors['n']}   MAE {errors['mae']:.4f}   RMSE {errors['rmse']:.4f}   R2 {errors['r2']:.4f}")
+    for what, line in found["faithfulness"].items():
+        print(f"  {what:<12} r {line['r']:.3f}   slope {line['slope']:.3f}   n {line['n']}")
+
+
+def _train(options) -> int:
+    import logging
+
+    import torch
+
+    from .datasets import load_dataset
+    from .graph import GraphSettings
+    from .network import NetworkSettings
+    from .targets import credit, describe_target
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    from .training import TrainingSettings, train
+
+    graph = _settings(GraphSettings, options)
+    data = load_dataset(options.dataset, options.target, graph)
+    _report_unreadable(data)
+    model = train(
+        data,
+        describe_target(data.target, options.unit),
+        _settings(NetworkSettings, options),
+        _settings(TrainingSettings, options),
+        options.out,
+        name=options.name,
+        graph=graph,
+        credit=credit(data.target) if options.credit is None else options.credit,
+        progress=not options.quiet,
+    )
+    _print_measured(model.card.name, {"accuracy": model.card.accuracy, "faithfulness": model.card.faithfulness})
+    print(f"written to {options.out} after {model.card.training['seconds']} s")
+    return 0
+
+
+def _settings(kind, options):
+    """The settings of a kind, from the options that were given."""
+    given = {f.name: getattr(options, f.name, None) for f in fields(kind)}
+    return kind(**{name: value for name, value in given.items() if value is not None})

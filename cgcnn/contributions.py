@@ -1,0 +1,142 @@
+"""Energy of a crystal -> contributions of its sites, relative to a stated reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from .graph import CrystalGraph, GraphSettings, build_graph, collate
+from .model import Model
+from .network.pooling import GatedPooling
+from .perovskite import site_roles
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+KJ_PER_MOL = 96.48533212  # of 1 eV; CODATA 2018
+
+# Crystals are explained together up to this many sites, which bounds the memory.
+_SITES_AT_ONCE = 5000
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """What every site contributes to the predicted energy of one crystal; N sites.
+
+    structure: the crystal; model: the model's name; unit: of all values below, eV
+    energy: prediction, eV/atom, mean over the members; energy_sd: their standard deviation, None for one member
+    contribution: (N,) eV per site, raw; their mean is `energy`
+    relative: (N,) `contribution - reference`, the values to show and to compare
+    reference: (N,) what is zero for each site; reference_note says it in words
+    sd: (N,) standard deviation of `relative` over the members, None for one member
+    role: A, B or X of each site of an ABX3 perovskite, otherwise None
+    quadrature_error: |mean of contributions - energy|, eV/atom; rounding only for the linear head
+    gate: (N,) mean gate opening, 0 to 1, of the gated head, otherwise None
+    unfamiliar: elements that do not occur in the training crystals
+    """
+
+    structure: Structure
+    model: str
+    energy: float
+    energy_sd: float | None
+    contribution: np.ndarray
+    relative: np.ndarray
+    reference: np.ndarray
+    sd: np.ndarray | None
+    role: tuple[str | None, ...]
+    reference_note: str
+    quadrature_error: float
+    gate: np.ndarray | None
+    unfamiliar: tuple[str, ...]
+    unit: str = "eV"
+
+
+def structure_graph(structure: Structure, settings: GraphSettings) -> CrystalGraph:
+    """Crystal graph of a pymatgen structure."""
+    return build_graph(structure.lattice.matrix, structure.atomic_numbers, structure.frac_coords, settings)
+
+
+def explain(model: Model, structures: Sequence[Structure]) -> list[Contributions]:
+    """Energy and site contributions of each crystal, by its own pooling head.
+
+    Exact for linear pooling; Aumann-Shapley values otherwise (see `network.pooling`).
+    """
+    results, waiting, sites = [], [], 0
+    for structure in structures:
+        if waiting and sites + len(structure) > _SITES_AT_ONCE:
+            results += _explain_together(model, waiting)
+            waiting, sites = [], 0
+        waiting.append(structure)
+        sites += len(structure)
+    return results + (_explain_together(model, waiting) if waiting else [])
+
+
+def _explain_together(model: Model, structures: list[Structure]) -> list[Contributions]:
+    batch = collate([structure_graph(s, model.graph_settings) for s in structures])
+    energies, sites = (t.double().numpy() for t in model.energies_and_contributions(batch))  # (M, C), (M, N)
+    gates = _gate_openings(model, batch)
+    results, first = [], 0
+    for c, structure in enumerate(structures):
+        rows = slice(first, first + len(structure))
+        gate = None if gates is None else gates[rows]
+        results.append(_one_crystal(model, structure, energies[:, c], sites[:, rows], gate))
+        first += len(structure)
+    return results
+
+
+def _one_crystal(model: Model, structure: Structure, energies, sites, gate) -> Contributions:
+    roles = site_roles(structure.lattice.matrix, structure.atomic_numbers, structure.frac_coords)
+    reference, note = gauge(model, energies, roles)
+    relative = sites - reference
+    several = len(energies) > 1
+    trained = set(model.card.elements)
+    return Contributions(
+        structure=structure,
+        model=model.card.name,
+        energy=float(energies.mean()),
+        energy_sd=float(energies.std(ddof=1)) if several else None,
+        contribution=sites.mean(0),
+        relative=relative.mean(0),
+        reference=reference.mean(0),
+        sd=relative.std(0, ddof=1) if several else None,
+        role=tuple(roles),
+        reference_note=note,
+        quadrature_error=float(np.abs(sites.mean(1) - energies).max()),
+        gate=gate,
+        unfamiliar=tuple(sorted({e.symbol for e in structure.elements} - trained)) if trained else (),
+    )
+
+
+def gauge(model: Model, energies: np.ndarray, roles: Sequence[str | None]) -> tuple[np.ndarray, str]:
+    """What is zero for each site, and that in words.
+
+    In ABX3 crystals constants c_A + c_B + 3 c_X = 0 can be moved between the roles without changing any energy, so
+    raw contributions of different roles, or of different members, cannot be compared; centring per role removes this.
+
+    energies: (M,) prediction of every member -> reference (M, N), note
+    """
+    references = model.card.reference
+    if roles and all(role in references for role in roles):
+        reference = np.stack([references[role] for role in roles], axis=1)
+        shift = energies.mean() - reference.mean()
+        return reference, (
+            "Zero is the mean contribution of the same role (A, B or X) over the training crystals. "
+            f"The values average to {shift:+.3f} eV: the energy minus that of the average training crystal."
+        )
+    reference = np.repeat(energies[:, None], len(roles), axis=1)
+    return reference, (
+        "Zero is this crystal's own mean, because its sites have no perovskite role; the values add up to zero."
+    )
+
+
+@torch.no_grad()
+def _gate_openings(model: Model, batch) -> np.ndarray | None:
+    """Mean gate opening of every site, (N,); None for heads without a gate."""
+    if not isinstance(model.members[0].head, GatedPooling):
+        return None
+    batch = batch.to(model.dtype)
+    return torch.stack([m.head.gate_opening(*m.site_features(batch)) for m in model.members]).mean(0).numpy()

@@ -1,0 +1,200 @@
+"""Model = member networks + target scaling + card; a folder with `weights.safetensors` and `card.json`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from .graph import GraphBatch, GraphSettings
+from .network import CrystalNetwork, NetworkSettings
+
+BUNDLED = Path(__file__).resolve().parent.parent / "models"
+
+
+class ModelError(ValueError):
+    """A model that cannot be found or read; the message says which and what to do."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is predicted.
+
+    name: column in the data; label: full name in words; short: for an axis; unit
+    mean, sd: of the training targets, in that unit; the network predicts (target - mean) / sd
+    """
+
+    name: str
+    label: str
+    short: str
+    unit: str
+    mean: float = 0.0
+    sd: float = 1.0
+
+
+@dataclass(frozen=True)
+class Card:
+    """What one must know of a model to trust it; kept as JSON beside the weights.
+
+    name, family, head: a family is trained on the same data with different pooling heads
+    graph, network, training: settings as plain values; swap_consistency among those of the training
+    data: name, credit, split and sizes; elements: symbols that occur in the training crystals
+    members: number of independently trained networks; parameters: of one of them
+    accuracy: {"val": {"n", "mae", "rmse", "r2"}}
+    faithfulness: what `evaluation.faithfulness` measured on `val`
+    reference: {role: mean contribution of that role over the training crystals, one value a member}, eV
+    colour_limit: end of the colour scale of contributions, eV
+    """
+
+    name: str
+    family: str
+    head: str
+    target: Target
+    graph: dict
+    network: dict
+    training: dict = field(default_factory=dict)
+    data: dict = field(default_factory=dict)
+    elements: tuple[str, ...] = ()
+    members: int = 1
+    parameters: int = 0
+    accuracy: dict = field(default_factory=dict)
+    faithfulness: dict = field(default_factory=dict)
+    comparison: dict = field(default_factory=dict)
+    reference: dict[str, list[float]] = field(default_factory=dict)
+    colour_limit: float = 1.0
+    citation: str = (
+        "T. Xie and J. C. Grossman, Phys. Rev. Lett. 120, 145301 (2018), https://doi.org/10.1103/PhysRevLett.120.145301"
+    )
+
+    @property
+    def mae(self) -> float:
+        """Mean absolute error on the validation crystals, in the unit of the target; nan before it is measured."""
+        return self.accuracy.get("val", {}).get("mae", float("nan"))
+
+    def write(self, path: Path) -> None:
+        path.write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> Card:
+        """Raises ModelError for a file that is missing or not a card."""
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            values["target"] = Target(**values["target"])
+            values["elements"] = tuple(values["elements"])
+            return cls(**values)
+        except OSError as error:
+            raise ModelError(f"there is no model card at {path}; name a folder that `train` wrote") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"{path} is not a model card ({error}); train the model again") from error
+
+
+@dataclass(frozen=True)
+class Model:
+    """Networks trained alike from different seeds, and their card."""
+
+    members: tuple[CrystalNetwork, ...]
+    card: Card
+    folder: Path | None = None
+
+    @property
+    def graph_settings(self) -> GraphSettings:
+        return GraphSettings(**self.card.graph)
+
+    @cached_property
+    def hash(self) -> str:
+        """First 12 hex digits of the SHA-256 of all weights; the same file, the same numbers."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self._tensors().items()):
+            digest.update(name.encode() + tensor.detach().to(torch.float32).contiguous().numpy().tobytes())
+        return digest.hexdigest()[:12]
+
+    def _tensors(self) -> dict[str, torch.Tensor]:
+        return {f"{i}.{name}": t for i, member in enumerate(self.members) for name, t in member.state_dict().items()}
+
+    def scaled(self, value: torch.Tensor) -> torch.Tensor:
+        """Output of a network -> unit of the target."""
+        return self.card.target.mean + self.card.target.sd * value
+
+    @torch.no_grad()
+    def energies(self, batch: GraphBatch) -> torch.Tensor:
+        """Prediction of every member, (M, C), in the unit of the target."""
+        batch = batch.to(self.dtype)
+        return self.scaled(torch.stack([member(batch) for member in self.members]))
+
+    @torch.no_grad()
+    def energies_and_contributions(self, batch: GraphBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Prediction (M, C) and raw contributions (M, N) of every member, in the unit of the target."""
+        batch = batch.to(self.dtype)
+        energies, sites = zip(*(member.energy_and_contributions(batch) for member in self.members), strict=True)
+        return self.scaled(torch.stack(energies)), self.scaled(torch.stack(sites))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(self.members[0].parameters()).dtype
+
+    def astype(self, dtype: torch.dtype) -> Model:
+        """The same model computing in another floating-point type."""
+        members = []
+        for member in self.members:
+            copy = CrystalNetwork(member.settings).to(dtype)
+            copy.load_state_dict(member.state_dict())
+            members.append(copy.eval().requires_grad_(False))
+        return replace(self, members=tuple(members))
+
+    def save(self, folder: Path) -> None:
+        """Write `weights.safetensors` and `card.json`; either both are new afterwards or none is half-written."""
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = {name: t.detach().to(torch.float32).contiguous() for name, t in self._tensors().items()}
+        save_file(weights, folder / "weights.safetensors.part")
+        self.card.write(folder / "card.json.part")
+        (folder / "weights.safetensors.part").replace(folder / "weights.safetensors")
+        (folder / "card.json.part").replace(folder / "card.json")
+
+
+def bundled() -> list[Card]:
+    """Cards of the models that come with the software, by name."""
+    return [Card.read(path) for path in sorted(BUNDLED.glob("*/card.json"))]
+
+
+def model_folder(name: str | Path) -> Path:
+    """Folder of a bundled model's name or of a path. Raises ModelError if there is none."""
+    for folder in (BUNDLED / str(name), Path(name)):
+        if (folder / "card.json").is_file():
+            return folder
+    known = ", ".join(card.name for card in bundled()) or "none"
+    raise ModelError(f"there is no model {str(name)!r}; bundled are: {known}. Or give the folder that `train` wrote")
+
+
+def load_model(name: str | Path, dtype: torch.dtype = torch.float64) -> Model:
+    """A bundled model by its name, or any model by its folder.
+
+    dtype: float64 makes invariances exact to 1e-10 eV; float32 is half the work for whole data sets
+    Raises ModelError.
+    """
+    folder = model_folder(name)
+    card = Card.read(folder / "card.json")
+    try:
+        weights = load_file(folder / "weights.safetensors")
+        members = []
+        for i in range(card.members):
+            network = CrystalNetwork(NetworkSettings(**card.network))
+            prefix = f"{i}."
+            network.load_state_dict({k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)})
+            members.append(network.to(dtype).eval().requires_grad_(False))
+    except (OSError, SafetensorError, RuntimeError, TypeError) as error:
+        raise ModelError(f"the weights in {folder} do not fit the card beside them: {error}") from error
+    return Model(tuple(members), card, folder)
+
+
+def update_card(folder: Path, **values) -> None:
+    """Replace fields of a model's card."""
+    card = replace(Card.read(folder / "card.json"), **values)
+    card.write(folder / "card.json.part")
+    (folder / "card.json.part").replace(folder / "card.json")

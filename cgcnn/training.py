@@ -1,0 +1,295 @@
+"""Training a network on a data set, with PyTorch Lightning.
+
+Everything random comes from the seed and the number of the epoch, so a run that was killed and started again from
+its last checkpoint ends with the same weights as one that was not (on a CPU, with the same number of threads).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, Timer, TQDMProgressBar
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+
+from .datasets import Dataset, DatasetError
+from .evaluation import measure, pooled_reference, role_references
+from .graph import GraphSettings, PackedGraphs
+from .model import Card, Model, Target
+from .network import CrystalNetwork, NetworkSettings
+from .swap import SwapPairs, swap_consistency
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How a network is trained.
+
+    epochs: at most; patience: epochs without a better validation MAE before it stops early
+    batch: crystals in a step; learning_rate: at the top of the one-cycle schedule; weight_decay: AdamW's
+    warm_up: share of the steps on which the learning rate rises
+    averaging: decay of the exponential moving average of the weights, which is what is validated and kept
+    swap_consistency: lambda of the swap-consistency loss, 0 for none
+    seed: of weights and order; members: networks trained one after another, with seeds seed, seed + 1, ...
+    """
+
+    epochs: int = 300
+    patience: int = 100
+    batch: int = 64
+    learning_rate: float = 5e-3
+    weight_decay: float = 1e-2
+    warm_up: float = 0.15
+    averaging: float = 0.998
+    swap_consistency: float = 0.0
+    seed: int = 0
+    members: int = 1
+
+    def asdict(self) -> dict:
+        return asdict(self)
+
+
+def epoch_batches(
+    indices: np.ndarray, size: int, rng: np.random.Generator, pairs: SwapPairs | None = None
+) -> list[tuple[np.ndarray, np.ndarray | None]]:
+    """The batches of one epoch: crystals (B,), and with `pairs` the swapped site of each two that follow each other."""
+    if pairs is None:
+        order = rng.permutation(indices)
+        return [(order[i : i + size], None) for i in range(0, len(order), size)]
+    order, swapped = pairs.draw(rng)
+    half = size // 2
+    return [(order[i : i + half].ravel(), swapped[i : i + half]) for i in range(0, len(order), half)]
+
+
+class Trainee(pl.LightningModule):
+    """A network, its moving average and its data.
+
+    targets: (C,) scaled to zero mean and unit variance over the training crystals; unit: standard deviation that
+    turns an error back into the unit of the target
+    """
+
+    def __init__(
+        self,
+        network: CrystalNetwork,
+        settings: TrainingSettings,
+        graphs: PackedGraphs,
+        targets: np.ndarray,
+        train: np.ndarray,
+        val: np.ndarray,
+        unit: float,
+    ):
+        super().__init__()
+        if settings.swap_consistency and not network.head.exact:
+            raise ValueError("the swap-consistency loss needs contributions that are exact: use the linear head")
+        self.network, self.settings, self.graphs, self.unit = network, settings, graphs, unit
+        self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.averaging))
+        self.targets = torch.as_tensor(targets, dtype=torch.float32)
+        self.train_crystals, self.val_crystals = train, val
+        self.pairs = SwapPairs(graphs, train) if settings.swap_consistency else None
+        self.curve: list[float] = []  # validation MAE of every epoch
+
+    def train_dataloader(self):
+        rng = np.random.default_rng([self.settings.seed, self.current_epoch])
+        return self._loader(epoch_batches(self.train_crystals, self.settings.batch, rng, self.pairs))
+
+    def val_dataloader(self):
+        return self._loader([(self.val_crystals[i : i + 1024], None) for i in range(0, len(self.val_crystals), 1024)])
+
+    def _loader(self, batches: list) -> DataLoader:
+        return DataLoader(batches, batch_size=None, collate_fn=self._collate)
+
+    def _collate(self, step: tuple[np.ndarray, np.ndarray | None]):
+        crystals, swapped = step
+        swapped = None if swapped is None else torch.from_numpy(swapped)
+        return self.graphs.select(crystals, torch.float32), self.targets[crystals], swapped
+
+    def transfer_batch_to_device(self, step, device, dataloader_idx):
+        return tuple(part if part is None else part.to(device) for part in step)
+
+    def training_step(self, step, _):
+        batch, target, swapped = step
+        if swapped is None:
+            energy = self.network(batch)
+            loss = error = (energy - target).abs().mean()
+        else:
+            energy, contributions = self.network.energy_and_contributions(batch)
+            error = (energy - target).abs().mean()
+            loss = error + self.settings.swap_consistency * swap_consistency(contributions, batch, swapped)
+        self.log("train_mae", error * self.unit, prog_bar=True, on_step=False, on_epoch=True, batch_size=len(target))
+        return loss
+
+    def optimizer_step(self, *args, **kwargs):
+        super().optimizer_step(*args, **kwargs)
+        self.average.update_parameters(self.network)
+
+    def validation_step(self, step, _):
+        batch, target, _ = step
+        error = (self.average(batch) - target).abs().mean() * self.unit
+        self.log("val_mae", error, prog_bar=True, batch_size=len(target))
+
+    def configure_optimizers(self):
+        steps = self.settings.epochs * len(self.train_dataloader())
+        optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=self.settings.learning_rate, weight_decay=self.settings.weight_decay, fused=True
+        )
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, self.settings.learning_rate, total_steps=steps, pct_start=self.settings.warm_up, cycle_momentum=False
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_validation_epoch_end(self):
+        self.curve.append(round(float(self.trainer.callback_metrics["val_mae"]), 5))
+
+    def on_save_checkpoint(self, checkpoint):
+        checkpoint["curve"] = self.curve
+
+    def on_load_checkpoint(self, checkpoint):
+        self.curve = checkpoint["curve"]
+
+
+def train(
+    data: Dataset,
+    target: Target,
+    network: NetworkSettings,
+    training: TrainingSettings,
+    out: Path,
+    *,
+    name: str | None = None,
+    graph: GraphSettings = GraphSettings(),
+    credit: str = "",
+    progress: bool = True,
+) -> Model:
+    """Train `training.members` networks on the `train` split, stop early on `val`, and write a model folder.
+
+    A run that was stopped goes on from its last finished epoch when it is started again with the same settings.
+    out: folder of the model; checkpoints stay in it until the run is finished
+    target: its mean and standard deviation are set here, from the training crystals
+    Raises DatasetError for a data set without the splits, or a folder that holds another run.
+    """
+    train_rows, val_rows = data.rows("train"), data.rows("val")
+    values = data.targets[train_rows]
+    target = replace(target, mean=float(values.mean()), sd=float(values.std()) or 1.0)
+    out.mkdir(parents=True, exist_ok=True)
+    run = {
+        "data": data.name,
+        "target": asdict(target),
+        "graph": graph.asdict(),
+        "network": network.asdict(),
+        "training": training.asdict(),
+    }
+    _claim(out, run)
+    members, seconds, curves = [], 0.0, []
+    for i in range(training.members):
+        seed = training.seed + i
+        member, time, curve = _train_member(
+            data, target, network, replace(training, seed=seed), out / f"member-{i}", (train_rows, val_rows), progress
+        )
+        members.append(member)
+        curves.append(curve)
+        seconds += time
+    card = Card(
+        name=name or out.resolve().name,
+        family=(name or out.resolve().name).removesuffix(f"-{network.head}"),
+        head=network.head,
+        target=target,
+        graph=graph.asdict(),
+        network=network.asdict(),
+        training={
+            **training.asdict(),
+            "epochs run": [len(curve) for curve in curves],
+            "seconds": round(seconds),
+            "validation MAE by epoch": curves,
+        },
+        data={
+            "file": data.name,
+            "split": {split: int((data.split == split).sum()) for split in ("train", "val")},
+            "unreadable rows": len(data.unreadable),
+            "credit": credit,
+        },
+        elements=_symbols(data, train_rows),
+        members=training.members,
+        parameters=sum(p.numel() for p in members[0].parameters()),
+    )
+    model = Model(tuple(members), card)
+    for member, reference in zip(members, pooled_reference(model, data, train_rows), strict=False):
+        member.head.reference.copy_(reference)
+    references, limit = role_references(model, data, train_rows)
+    model = replace(model, card=replace(card, reference=references, colour_limit=round(limit, 1) or limit))
+    model = replace(model, card=replace(model.card, **measure(model, data)))
+    model.save(out)
+    _remove_checkpoints(out)
+    return model
+
+
+def _claim(out: Path, run: dict) -> None:
+    """Note in the folder which run it belongs to. Raises DatasetError if it belongs to another."""
+    file = out / "run.json"
+    if file.is_file():
+        other = json.loads(file.read_text())
+        changed = [k for part in run if run[part] != other.get(part) for k in _changed(part, run, other)]
+        if changed:
+            raise DatasetError(
+                f"{out} holds an unfinished run with other settings ({', '.join(changed)}); "
+                "give the same ones to resume it, or another --out"
+            )
+    file.write_text(json.dumps(run))
+
+
+def _changed(part: str, run: dict, other: dict) -> list[str]:
+    if not isinstance(run[part], dict) or not isinstance(other.get(part), dict):
+        return [part]
+    return [key for key in run[part] if run[part][key] != other[part].get(key)]
+
+
+def _train_member(data, target, network, training, folder, split, progress):
+    """One network -> (network with averaged weights of the best epoch, seconds, validation MAE of every epoch)."""
+    train_rows, val_rows = split
+    torch.manual_seed(training.seed)
+    scaled = (data.targets - target.mean) / target.sd
+    trainee = Trainee(CrystalNetwork(network), training, data.graphs, scaled, train_rows, val_rows, target.sd)
+    best = ModelCheckpoint(
+        folder, filename="best", monitor="val_mae", save_last=True, save_on_train_epoch_end=True, enable_version_counter=False
+    )
+    timer = Timer()
+    trainer = pl.Trainer(
+        max_epochs=training.epochs,
+        accelerator="auto",
+        devices=1,
+        logger=False,
+        enable_model_summary=False,
+        enable_progress_bar=progress,
+        num_sanity_val_steps=0,
+        reload_dataloaders_every_n_epochs=1,
+        callbacks=[best, timer, EarlyStopping("val_mae", patience=training.patience), *([TQDMProgressBar()] if progress else [])],
+    )
+    last = folder / "last.ckpt"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # advice on loader workers and on resuming, neither of which applies
+        trainer.fit(trainee, ckpt_path=last if last.is_file() else None)
+    state = torch.load(folder / "best.ckpt", weights_only=True, map_location="cpu")["state_dict"]
+    prefix = "average.module."
+    averaged = CrystalNetwork(network)
+    averaged.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+    return averaged.eval().requires_grad_(False), timer.time_elapsed("train"), trainee.curve
+
+
+def _symbols(data: Dataset, crystals: np.ndarray) -> tuple[str, ...]:
+    """Elements that occur in the crystals, by atomic number."""
+    from pymatgen.core import Element
+
+    graphs = data.graphs
+    numbers = {z for c in crystals for z in graphs.numbers_of(c).tolist()}
+    return tuple(Element.from_Z(z).symbol for z in sorted(numbers))
+
+
+def _remove_checkpoints(out: Path) -> None:
+    for folder in out.glob("member-*"):
+        for file in folder.glob("*.ckpt"):
+            file.unlink()
+        folder.rmdir()
+    (out / "run.json").unlink()
