@@ -151,7 +151,7 @@ class Model:
     def save(self, folder: Path) -> None:
         """Write `weights.safetensors` and `card.json`; either both are new afterwards or none is half-written."""
         folder.mkdir(parents=True, exist_ok=True)
-        weights = {name: t.detach().to(torch.float32).contiguous() for name, t in self._tensors().items()}
+        weights = {name: t.detach().to(torch.float32, copy=True) for name, t in self._tensors().items()}
         save_file(weights, folder / "weights.safetensors.part")
         self.card.write(folder / "card.json.part")
         (folder / "weights.safetensors.part").replace(folder / "weights.safetensors")

@@ -111,6 +111,9 @@ class Trainee(pl.LightningModule):
     def transfer_batch_to_device(self, step, device, dataloader_idx):
         return tuple(part if part is None else part.to(device) for part in step)
 
+    def on_train_batch_start(self, *_):
+        torch.manual_seed(self.settings.seed * 2**32 + self.global_step)  # dropout is the same after a resume
+
     def training_step(self, step, _):
         batch, target, swapped = step
         if swapped is None:

@@ -65,19 +65,20 @@ class Convolution(nn.Module):
 
     FORMS = ("eq4", "eq5")
 
-    def __init__(self, width: int, edge_width: int, form: str = "eq5", neighbours: int = 12, norm: bool = True):
+    def __init__(self, width: int, edge_width: int, form: str = "eq5", neighbours: int = 12, norm: bool = True, dropout: float = 0.0):
         super().__init__()
         if form not in self.FORMS:
             raise ValueError(f"{form=} must be one of {', '.join(self.FORMS)}")
         self.form, self.neighbours = form, neighbours
         out = 2 * width if form == "eq5" else width
         self.norm = nn.LayerNorm(width) if norm else nn.Identity()
+        self.dropout = nn.Dropout(dropout)
         self.from_centre = nn.Linear(width, out)
         self.from_neighbour = nn.Linear(width, out, bias=False)
         self.from_edge = nn.Linear(edge_width, out, bias=False)
 
     def forward(self, v: torch.Tensor, u: torch.Tensor, batch: GraphBatch) -> torch.Tensor:
-        x = self.norm(v)
+        x = self.dropout(self.norm(v))
         if self.form == "eq4":
             messages = self.from_neighbour(x).index_select(0, batch.neighbour) + self.from_edge(u)  # (E, F)
             return F.softplus(sum_over_neighbours(messages, batch, len(v), self.neighbours) + self.from_centre(x))

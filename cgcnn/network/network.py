@@ -25,6 +25,7 @@ class NetworkSettings:
     crystal_width: width of the pooled vector and of the L2 layers
     radius: of the Gaussian expansion, angstrom; neighbours: that count in full in the normalised sum
     norm: layer normalisation before every convolution
+    dropout: share of the site features left out in training, before every convolution and the hidden layers
     """
 
     head: str
@@ -38,6 +39,7 @@ class NetworkSettings:
     radius: float = 8.0
     neighbours: int = 12
     norm: bool = True
+    dropout: float = 0.0
 
     def asdict(self) -> dict:
         return asdict(self)
@@ -58,10 +60,11 @@ class CrystalNetwork(nn.Module):
         self.embedding = ElementEmbedding(width, settings.elements)
         self.expansion = GaussianExpansion(settings.radius)
         self.convolutions = nn.ModuleList(
-            Convolution(width, len(self.expansion.centres), settings.form, settings.neighbours, settings.norm)
+            Convolution(width, len(self.expansion.centres), settings.form, settings.neighbours, settings.norm, settings.dropout)
             for _ in range(settings.convolutions)
         )
         self.norm = nn.LayerNorm(width) if settings.norm else nn.Identity()
+        self.dropout = nn.Dropout(settings.dropout)
         self.site_layers = hidden_layers(width, width, settings.site_hidden)
         self.head = HEADS[settings.head](width, settings.crystal_hidden, settings.crystal_width)
 
@@ -71,7 +74,7 @@ class CrystalNetwork(nn.Module):
         u = self.expansion(batch.distance.to(v.dtype))  # (E, T)
         for convolution in self.convolutions:
             v = convolution(v, u, batch)
-        return self.site_layers(self.norm(v)), v0
+        return self.site_layers(self.dropout(self.norm(v))), v0
 
     def forward(self, batch: GraphBatch) -> torch.Tensor:
         """Energy of each crystal, (C,)."""

@@ -1,0 +1,82 @@
+"""Crystals and models shared by the tests; everything is made here or bundled."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+import numpy as np
+import pytest
+import torch
+from pymatgen.core import Lattice, Structure
+
+from cgcnn.graph import GraphSettings
+from cgcnn.model import BUNDLED, Card, Model, Target, load_model
+from cgcnn.network import CrystalNetwork, NetworkSettings
+
+HEADS = ("gated", "linear", "mean")
+
+
+def perovskite(a: str = "Sr", b: str = "Ti", x: tuple[str, str, str] = ("O", "O", "O"), edge: float = 3.905) -> Structure:
+    """Ideal cubic ABX3."""
+    frac = [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0], [0, 0.5, 0.5]]
+    return Structure(Lattice.cubic(edge), [a, b, *x], frac)
+
+
+@pytest.fixture(scope="session")
+def crystals() -> dict[str, Structure]:
+    """Ordered crystals of many shapes: one site, cubic, low symmetry, rattled, flat, skewed."""
+    rng = np.random.default_rng(1)
+    rattled = perovskite()
+    for i in range(5):
+        rattled.translate_sites([i], rng.normal(scale=0.05, size=3), frac_coords=False)
+    return {
+        "Cu, one site": Structure.from_spacegroup("Fm-3m", Lattice.cubic(3.61), ["Cu"], [[0, 0, 0]]).get_primitive_structure(),
+        "SrTiO3": perovskite(),
+        "BaTaO2N": perovskite("Ba", "Ta", ("O", "O", "N"), 4.1),
+        "PbTiO3, tetragonal": Structure(
+            Lattice.tetragonal(3.904, 4.152),
+            ["Pb", "Ti", "O", "O", "O"],
+            [[0, 0, 0], [0.5, 0.5, 0.54], [0.5, 0.5, 0.11], [0.5, 0, 0.62], [0, 0.5, 0.62]],
+        ),
+        "NaCl, conventional": Structure.from_spacegroup(
+            "Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+        ),
+        "TiO2, rutile": Structure.from_spacegroup(
+            "P4_2/mnm", Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]
+        ),
+        "SrTiO3, rattled": rattled,
+        "flat": Structure(Lattice.from_parameters(3.0, 30.0, 25.0, 90, 90, 90), ["C", "N"], rng.random((2, 3))),
+        "skewed": Structure(Lattice.from_parameters(4.0, 9.0, 7.0, 40, 110, 100), ["Ga", "As", "O"], rng.random((3, 3))),
+    }
+
+
+def small_network(head: str, form: str = "eq5", **settings) -> CrystalNetwork:
+    """An untrained network in double precision, weights from a fixed seed."""
+    torch.manual_seed(0)
+    network = CrystalNetwork(NetworkSettings(head, form, width=16, convolutions=3, crystal_width=24, **settings)).double()
+    if head != "linear":
+        network.head.reference.copy_(torch.rand_like(network.head.reference))
+    return network.eval().requires_grad_(False)
+
+
+def small_model(head: str, form: str = "eq5", **graph) -> Model:
+    """A model around an untrained network."""
+    settings = GraphSettings(**graph)
+    network = small_network(head, form)
+    target = Target("energy", "energy", "energy", "eV/atom", mean=-1.0, sd=0.7)
+    return Model((network,), Card("small", "small", head, target, settings.asdict(), network.settings.asdict()))
+
+
+def all_models() -> list[str]:
+    """Untrained models of every head and convolution, and every bundled model."""
+    small = [f"{head} {form}" for head in HEADS for form in ("eq4", "eq5")]
+    return small + [folder.parent.name for folder in sorted(BUNDLED.glob("*/card.json"))]
+
+
+@pytest.fixture(scope="session", params=all_models())
+def model(request) -> Model:
+    """Each head with each convolution, untrained, and each bundled model."""
+    head, _, form = request.param.partition(" ")
+    return small_model(head, form) if form else load_model(request.param)

@@ -1,0 +1,202 @@
+"""Training on a small made-up factorial of perovskites: it learns, resumes exactly, and stays faithful."""
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from cgcnn.datasets import DatasetError, load_dataset
+from cgcnn.evaluation import accuracy, additive_fit, faithfulness
+from cgcnn.model import load_model
+from cgcnn.network import NetworkSettings
+from cgcnn.swap import SwapPairs, swap_consistency
+from cgcnn.targets import describe_target
+from cgcnn.training import TrainingSettings, train
+
+A, B = ("K", "Sr", "La", "Ba", "Na", "Ca"), ("Ti", "Zr", "Nb", "Ta", "Sn", "Fe")
+IDEAL = [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0], [0.0, 0.5, 0.5]]
+SMALL = NetworkSettings("linear", width=16, convolutions=2)
+
+
+def made_up_table() -> pl.DataFrame:
+    """72 cubic perovskites whose energy is a sum of element values and an A-B term."""
+    from pymatgen.core import Element
+
+    rng = np.random.default_rng(5)
+    value = {symbol: rng.normal() for symbol in A + B + ("O", "N")}
+    rows = []
+    for n, (a, b, x) in enumerate(itertools.product(A, B, ("O", "N"))):
+        edge = 3.2 + 0.25 * (float(Element(a).atomic_radius) + float(Element(b).atomic_radius))
+        rows.append(
+            {
+                "material_id": f"made-{n}",
+                "energy": 0.4 * (value[a] + value[b] + value[x]) + 0.05 * value[a] * value[b],
+                "split": "val" if n % 5 == 0 else "train",
+                "lattice": (np.eye(3) * edge).ravel().tolist(),
+                "atomic_numbers": [Element(a).Z, Element(b).Z] + [Element(x).Z] * 3,
+                "frac_coords": sum(IDEAL, []),
+            }
+        )
+    return pl.DataFrame(rows)
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("CGCNN_CACHE", str(tmp_path / "cache"))
+    made_up_table().write_parquet(tmp_path / "made_up.parquet")
+    return tmp_path / "made_up.parquet"
+
+
+def run(file: Path, out: Path, network=SMALL, **settings):
+    settings = {"epochs": 6, "batch": 16, **settings}
+    return train(
+        load_dataset(file), describe_target("energy"), network, TrainingSettings(**settings), out, progress=False
+    )
+
+
+def weights(model) -> dict[str, torch.Tensor]:
+    return {f"{i}.{k}": v for i, m in enumerate(model.members) for k, v in m.state_dict().items()}
+
+
+@pytest.mark.parametrize("head", ["linear", "gated", "mean"])
+def test_training_learns_and_writes_a_model(file, tmp_path, head):
+    out = tmp_path / "toy"
+    trained = run(file, out, NetworkSettings(head, width=16, convolutions=2), epochs=25, averaging=0.9)
+    assert sorted(p.name for p in out.iterdir()) == ["card.json", "weights.safetensors"]
+    loaded = load_model(out, torch.float32)
+    assert weights(loaded).keys() == weights(trained).keys()
+    assert all(torch.equal(v, weights(loaded)[k]) for k, v in weights(trained).items())
+    data = load_dataset(file)
+    spread = np.abs(data.targets - data.targets.mean()).mean()
+    assert accuracy(loaded, data, "val").mae < 0.7 * spread
+    card = loaded.card
+    assert card.accuracy["val"]["mae"] == pytest.approx(accuracy(loaded, data, "val").mae, abs=1e-5)
+    assert card.data["split"] == {"train": 57, "val": 15}
+    assert set(card.reference) == {"A", "B", "X"} and set(card.elements) == {*A, *B, "O", "N"}
+    if head != "linear":
+        assert loaded.members[0].head.reference.abs().sum() > 0
+
+
+def test_same_seed_same_weights_and_other_seed_other_weights(file, tmp_path):
+    one, again, other = (run(file, tmp_path / name, epochs=2, seed=s) for name, s in (("a", 0), ("b", 0), ("c", 1)))
+    assert all(torch.equal(v, weights(again)[k]) for k, v in weights(one).items())
+    assert any(not torch.equal(v, weights(other)[k]) for k, v in weights(one).items())
+
+
+def test_a_killed_run_resumes_to_the_same_weights(file, tmp_path):
+    """The process is killed in the middle of training; the command given again ends where an unbroken run does."""
+    command = [
+        sys.executable, "-m", "cgcnn", "train", str(file), "--head", "linear", "--epochs", "60", "--batch", "16",
+        "--width", "16", "--convolutions", "2", "--swap-consistency", "0.1", "--dropout", "0.1", "--threads", "1", "--quiet",
+    ]  # fmt: skip
+    environment = {**os.environ, "CGCNN_CACHE": str(tmp_path / "cache")}
+    broken, whole = tmp_path / "broken", tmp_path / "whole"
+    root = Path(__file__).parent.parent
+    process = subprocess.Popen([*command, "--out", str(broken)], cwd=root, env=environment, stderr=subprocess.DEVNULL)
+    last = broken / "member-0" / "last.ckpt"
+    deadline = time.monotonic() + 90
+    while not last.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert last.exists() and not (broken / "card.json").exists(), "killed too late for this test to say anything"
+    for out in (broken, whole):
+        subprocess.run([*command, "--out", str(out)], cwd=root, env=environment, check=True, capture_output=True)
+    one, other = load_model(broken), load_model(whole)
+    assert all(torch.equal(v, weights(other)[k]) for k, v in weights(one).items())
+    assert one.card.training["epochs run"] == other.card.training["epochs run"] == [60]
+
+
+def test_other_settings_do_not_resume(file, tmp_path):
+    out = tmp_path / "toy"
+    out.mkdir()
+    run(file, tmp_path / "first", epochs=1)
+    (out / "run.json").write_text(json.dumps({"data": file.name, "training": {"epochs": 3}}))
+    with pytest.raises(DatasetError, match="other settings"):
+        run(file, out, epochs=1)
+
+
+def test_several_members(file, tmp_path):
+    model = run(file, tmp_path / "pair", epochs=2, members=2)
+    assert len(model.members) == 2 and all(len(v) == 2 for v in model.card.reference.values())
+    assert not torch.equal(model.members[0].head.out.weight, model.members[1].head.out.weight)
+
+
+def test_early_stopping(file, tmp_path):
+    model = run(file, tmp_path / "toy", epochs=40, patience=2, learning_rate=1e-9)
+    assert model.card.training["epochs run"][0] < 40
+
+
+def test_pairs_differ_in_one_site(file):
+    data = load_dataset(file)
+    rows = data.rows("train")
+    pairs = SwapPairs(data.graphs, rows)
+    drawn, site = pairs.draw(np.random.default_rng(0))
+    assert sorted(drawn.ravel().tolist()) == sorted(rows.tolist())[: 2 * len(drawn)] or len(rows) % 2
+    assert len(set(drawn.ravel().tolist())) == drawn.size == len(rows) // 2 * 2
+    assert np.mean(site >= 0) > 0.6
+    for (one, other), swapped in zip(drawn, site, strict=True):
+        differ = np.flatnonzero(data.graphs.numbers_of(one) != data.graphs.numbers_of(other))
+        if swapped >= 0:
+            assert differ.tolist() in ([swapped], [])
+    first, second, where = pairs.all_pairs()
+    for one, other, swapped in zip(first, second, where, strict=True):
+        assert np.flatnonzero(data.graphs.numbers_of(one) != data.graphs.numbers_of(other)).tolist() == [swapped]
+
+
+def test_swap_consistency_loss_by_hand(file):
+    data = load_dataset(file)
+    batch = data.graphs.select([0, 1, 2, 3])
+    contributions = torch.arange(20, dtype=torch.float64) ** 2
+    loss = swap_consistency(contributions, batch, torch.tensor([1, -1]))
+    expected = np.mean([(contributions[5 + j] - contributions[j]).item() ** 2 for j in (0, 2, 3, 4)])
+    assert loss.item() == pytest.approx(expected)
+    assert swap_consistency(contributions, batch, torch.tensor([-1, -1])).item() == 0
+
+
+def test_nothing_to_swap_is_said_in_a_sentence(file):
+    data = load_dataset(file)
+    with pytest.raises(ValueError, match="--swap-consistency 0"):
+        SwapPairs(data.graphs, np.array([0]))
+
+
+def test_additive_fit_and_faithfulness_of_a_known_model(file):
+    """On labels that are exactly additive the fit is exact and finds the element values."""
+    table = made_up_table()
+    rng = np.random.default_rng(0)
+    value = dict(zip(range(100), rng.normal(size=100), strict=True))
+    energy = [sum(value[z] for z in numbers) / 5 for numbers in table["atomic_numbers"]]
+    table.with_columns(pl.Series("energy", energy)).write_parquet(file)
+    data = load_dataset(file)
+    fit = additive_fit(data, data.rows("all"))
+    assert fit.prediction == pytest.approx(data.targets, abs=1e-9)
+    for role in "AB":
+        effect = fit.effect[role]
+        mean = np.mean([value[z] for z in effect])
+        assert [effect[z] for z in effect] == pytest.approx([value[z] - mean for z in effect], abs=1e-9)
+
+
+def test_swap_consistency_makes_contributions_faithful(file, tmp_path):
+    """The A site, where an ordinary linear head books little of the effect, follows the true effects."""
+    settings = {"epochs": 60, "learning_rate": 1e-2, "averaging": 0.9}
+    model = run(file, tmp_path / "with", swap_consistency=1.0, **settings)
+    measured = faithfulness(model, load_dataset(file), "val")
+    assert measured["elements A"]["r"] > 0.9 and measured["elements B"]["r"] > 0.9
+    without = faithfulness(run(file, tmp_path / "without", **settings), load_dataset(file), "val")
+    off = [abs(1 - m["elements A"]["slope"]) + abs(1 - m["elements B"]["slope"]) for m in (measured, without)]
+    assert off[0] < off[1]
+
+
+def test_swap_consistency_needs_the_linear_head(file, tmp_path):
+    with pytest.raises(ValueError, match="linear head"):
+        run(file, tmp_path / "toy", NetworkSettings("gated", width=16), swap_consistency=0.1)
