@@ -122,21 +122,25 @@ def additive_fit(data: Dataset, crystals: np.ndarray) -> AdditiveFit:
     return AdditiveFit(effect, design @ coefficient, crystals)
 
 
-def _line(true: np.ndarray, booked: np.ndarray) -> dict[str, float]:
-    """Pearson r, and the slope of booked on true."""
+def _lines(points: dict[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, dict[str, float]]:
+    """{name: (true, booked)} -> n, Pearson r and slope of booked on true, of those with a line to draw."""
     return {
-        "n": len(true),
-        "r": float(np.corrcoef(true, booked)[0, 1]),
-        "slope": float(np.polyfit(true, booked, 1)[0]),
+        name: {
+            "n": len(true),
+            "r": float(np.corrcoef(true, booked)[0, 1]),
+            "slope": float(np.polyfit(true, booked, 1)[0]),
+        }
+        for name, (true, booked) in points.items()
+        if len(true) > 2 and np.ptp(true) > 0 and np.ptp(booked) > 0
     }
 
 
-def faithfulness(model: Model, data: Dataset, split: str = "val", labels: str = "all") -> dict[str, dict[str, float]]:
+def faithfulness(model: Model, data: Dataset, split: str = "val") -> dict[str, dict[str, float]]:
     """Are contributions booked on the atom that causes them? Measured on a factorial of five-atom perovskites.
 
     "elements A", "elements B": mean contribution of each element on the site over `split`, against its true effect,
-        five times its coefficient in a least-squares A + B + anion-set fit to the labels of `labels`
-    "pairs A", "pairs B", "pairs": over pairs of `split` crystals that differ in one site, the change of the
+        five times its coefficient in a least-squares A + B + anion-set fit to all labels
+    "pairs A", "pairs B", "pairs X", "pairs" (all of them): over pairs of `split` crystals that differ in one site, the change of the
         contribution of that site against five times the change of the label
 
     -> {name: {"n", "r", "slope" of booked on true}}; {} for data without five-atom perovskites
@@ -147,16 +151,15 @@ def faithfulness(model: Model, data: Dataset, split: str = "val", labels: str = 
     values, rows = site_contributions(model, data, crystals)
     contribution = np.full(len(data.roles), np.nan)
     contribution[rows] = values.mean(0)
-    fit = additive_fit(data, data.rows(labels))
-    result = {}
+    fit = additive_fit(data, data.rows("all"))
+    points = {}
     sites = data.graphs.first_site[crystals][:, None] + np.arange(5)
     for column, role in enumerate("AB"):
         booked = contribution[sites][data.roles[sites] == column]
         elements = np.unique(cations[:, column])
         mean = np.array([booked[cations[:, column] == z].mean() for z in elements])
-        result[f"elements {role}"] = _line(np.array([fit.effect[role][z] for z in elements.tolist()]), mean)
-    result |= _pair_faithfulness(data, crystals, contribution)
-    return result
+        points[f"elements {role}"] = (np.array([fit.effect[role][z] for z in elements.tolist()]), mean)
+    return _lines(points) | _pair_faithfulness(data, crystals, contribution)
 
 
 def _pair_faithfulness(data: Dataset, crystals: np.ndarray, contribution: np.ndarray) -> dict[str, dict[str, float]]:
@@ -168,12 +171,11 @@ def _pair_faithfulness(data: Dataset, crystals: np.ndarray, contribution: np.nda
     row, mate = row[same], mate[same]
     true = 5 * (data.targets[second] - data.targets[first])[same]
     booked = contribution[mate] - contribution[row]
-    # Pairs have no order: with both signs the line goes through zero.
-    true, booked = np.concatenate([true, -true]), np.concatenate([booked, -booked])
-    role = np.tile(data.roles[row], 2)
-    result = {f"pairs {name}": _line(true[role == i], booked[role == i]) for i, name in enumerate(ROLES[:2])}
-    result["pairs"] = _line(true[role <= 1], booked[role <= 1])
-    return {name: {**line, "n": line["n"] // 2} for name, line in result.items()}
+    # A pair has no order; counted both ways round, the line goes through zero.
+    role, true, booked = np.tile(data.roles[row], 2), np.concatenate([true, -true]), np.concatenate([booked, -booked])
+    points = {f"pairs {name}": (true[role == i], booked[role == i]) for i, name in enumerate(ROLES)}
+    lines = _lines({**points, "pairs": (true, booked)})
+    return {name: {**line, "n": line["n"] // 2} for name, line in lines.items()}
 
 
 def measure(model: Model, data: Dataset) -> dict[str, dict]:

@@ -13,9 +13,10 @@ ROLES = ("A", "B", "X")
 
 # Elements that can be the anion of a perovskite.
 _ANIONS = {1, 6, 7, 8, 9, 15, 16, 17, 34, 35, 52, 53}
-# Smallest ratio of the mean distances to the 12 and to the 6 nearest anions of an octahedral site, and by how much
-# it must exceed that of every A site. Ideal perovskite: 1.62 on B, 1.00 on A.
-_OCTAHEDRAL = 1.2
+# Ratio of the mean distances to the 12 and to the 6 nearest anions: smallest on B, largest on A, and by how much every
+# B must exceed every A. Ideal perovskite: 1.62 on B, 1.00 on A; both cations of ilmenite: 1.32 and 1.41.
+_SMALLEST_B = 1.2
+_LARGEST_A = 1.3
 _GAP = 0.03
 
 
@@ -58,7 +59,7 @@ def site_roles(lattice: np.ndarray, atomic_numbers: Sequence[int], frac_coords: 
     ratio = nearest.mean(1) / nearest[:, :6].mean(1)
     rank = np.argsort(-ratio)
     b, a = rank[: len(cations) // 2], rank[len(cations) // 2 :]
-    if ratio[b].min() < _OCTAHEDRAL or ratio[b].min() - ratio[a].max() < _GAP:
+    if ratio[b].min() < _SMALLEST_B or ratio[a].max() > _LARGEST_A or ratio[b].min() - ratio[a].max() < _GAP:
         return none
     roles = np.full(n, "X", dtype=object)
     roles[cations[a]], roles[cations[b]] = "A", "B"

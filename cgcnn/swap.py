@@ -21,7 +21,7 @@ class SwapPairs:
     The crystals of a factorial data set (same B and X, another A; same A and X, another B) pair up by the thousand.
     Sites are matched by their place in the list.
 
-    graphs: the data set; indices: the crystals to pair. Raises ValueError if no two of them differ in one site.
+    graphs: the data set; indices: the crystals to pair
     """
 
     def __init__(self, graphs: PackedGraphs, indices: np.ndarray):
@@ -37,14 +37,9 @@ class SwapPairs:
             size = sum(map(len, by_element))
             for crystal, site in itertools.chain.from_iterable(by_element):
                 members[crystal].append((group, site, size - 1))
-        if not members:
-            raise ValueError(
-                "no two training crystals differ in the element of one site only, so there is nothing to swap: "
-                "train with --swap-consistency 0"
-            )
         # Rows: crystals; columns: the groups a crystal belongs to, chosen by the number of mates in each.
         self.crystals = np.array(list(indices))
-        columns = max(map(len, members.values()))
+        columns = max(map(len, members.values()), default=1)
         self.group = np.full((len(self.crystals), columns), -1)
         self.site = np.full((len(self.crystals), columns), -1)
         mates = np.zeros((len(self.crystals), columns))
@@ -77,6 +72,10 @@ class SwapPairs:
         swapped = np.concatenate([site[first], np.full(len(rest), -1)])
         return np.concatenate([pairs, rest])[shuffle], swapped[shuffle]
 
+    def __bool__(self) -> bool:
+        """Whether any two crystals differ in one site."""
+        return bool(self.groups)
+
     def all_pairs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Every two crystals that differ in one site: first (P,), second (P,), site (P,)."""
         pairs = [
@@ -85,7 +84,8 @@ class SwapPairs:
             for one, other in itertools.combinations(by_element, 2)
             for (first, site), (second, _) in itertools.product(one, other)
         ]
-        return tuple(np.array(column) for column in zip(*pairs, strict=True))
+        first, second, site = np.array(pairs, dtype=np.int64).reshape(-1, 3).T
+        return first, second, site
 
 
 def swap_consistency(contributions: torch.Tensor, batch: GraphBatch, swapped: torch.Tensor) -> torch.Tensor:

@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, Timer, T
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
-from .datasets import Dataset, DatasetError
+from .datasets import Dataset, DatasetError, split_by_formula
 from .evaluation import measure, pooled_reference, role_references
 from .graph import GraphSettings, PackedGraphs
 from .model import Card, Model, Target
@@ -91,6 +91,11 @@ class Trainee(pl.LightningModule):
         self.targets = torch.as_tensor(targets, dtype=torch.float32)
         self.train_crystals, self.val_crystals = train, val
         self.pairs = SwapPairs(graphs, train) if settings.swap_consistency else None
+        if self.pairs is not None and not self.pairs:
+            raise ValueError(
+                "no two training crystals differ in the element of one site only, so there is nothing to swap: "
+                "train with --swap-consistency 0"
+            )
         self.curve: list[float] = []  # validation MAE of every epoch
 
     def train_dataloader(self):
@@ -169,11 +174,14 @@ def train(
 ) -> Model:
     """Train `training.members` networks on the `train` split, stop early on `val`, and write a model folder.
 
+    A table without splits is split by formula, four fifths to train.
     A run that was stopped goes on from its last finished epoch when it is started again with the same settings.
     out: folder of the model; checkpoints stay in it until the run is finished
     target: its mean and standard deviation are set here, from the training crystals
     Raises DatasetError for a data set without the splits, or a folder that holds another run.
     """
+    if not data.split.any():
+        data = split_by_formula(data)
     train_rows, val_rows = data.rows("train"), data.rows("val")
     values = data.targets[train_rows]
     target = replace(target, mean=float(values.mean()), sd=float(values.std()) or 1.0)

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 import torch
 
-from cgcnn.datasets import DatasetError, load_dataset
+from cgcnn.datasets import DatasetError, load_dataset, split_by_formula
 from cgcnn.evaluation import accuracy, additive_fit, faithfulness
 from cgcnn.model import load_model
 from cgcnn.network import NetworkSettings
@@ -164,10 +164,20 @@ def test_swap_consistency_loss_by_hand(file):
     assert swap_consistency(contributions, batch, torch.tensor([-1, -1])).item() == 0
 
 
-def test_nothing_to_swap_is_said_in_a_sentence(file):
-    data = load_dataset(file)
+def test_nothing_to_swap_is_said_in_a_sentence(file, tmp_path):
+    table = made_up_table()
+    table[[0, 1, 14, 29]].with_columns(pl.Series("split", ["val", "train", "train", "train"])).write_parquet(file)
     with pytest.raises(ValueError, match="--swap-consistency 0"):
-        SwapPairs(data.graphs, np.array([0]))
+        run(file, tmp_path / "toy", swap_consistency=0.1)
+
+
+def test_a_table_without_splits_is_split_by_formula(file, tmp_path):
+    table = made_up_table().drop("split")
+    pl.concat([table, table]).write_parquet(file)
+    card = run(file, tmp_path / "toy", epochs=1).card
+    assert sum(card.data["split"].values()) == 144 and 10 < card.data["split"]["val"] < 60
+    data = split_by_formula(load_dataset(file))
+    assert np.array_equal(data.split[:72], data.split[72:]) and set(data.split) == {"train", "val"}
 
 
 def test_additive_fit_and_faithfulness_of_a_known_model(file):
