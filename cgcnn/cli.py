@@ -96,7 +96,9 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", required=True, metavar="NAME", help="a bundled model, or a folder that `train` wrote")
+    parser.add_argument(
+        "--model", required=True, metavar="NAME", help="a bundled model, or a folder that `train` wrote"
+    )
 
 
 def _models(options) -> int:
@@ -203,7 +205,9 @@ def _load(options, model):
 def _report_unreadable(data) -> None:
     if data.unreadable:
         name, reason = data.unreadable[0]
-        print(f"{len(data.unreadable)} rows cannot be read and are left out; the first, {name}: {reason}", file=sys.stderr)
+        print(
+            f"{len(data.unreadable)} rows cannot be read and are left out; the first, {name}: {reason}", file=sys.stderr
+        )
 
 
 def _evaluate(options) -> int:
@@ -257,11 +261,11 @@ def _train(options) -> int:
     from .graph import GraphSettings
     from .network import NetworkSettings
     from .targets import credit, describe_target
+    from .training import TrainingSettings, train
 
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # hardware and advertisements
     if options.threads:
         torch.set_num_threads(options.threads)
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    from .training import TrainingSettings, train
 
     graph = _settings(GraphSettings, options)
     data = load_dataset(options.dataset, options.target, graph)

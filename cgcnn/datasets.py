@@ -88,7 +88,11 @@ def load_dataset(
         example = f"; the first: {unreadable[0][1]}" if unreadable else ""
         raise DatasetError(f"no crystal in {path.name} could be read ({len(unreadable)} rows{example})")
     table = table[kept]
-    split = table["split"].cast(pl.String).fill_null("") if "split" in table.columns else pl.repeat("", len(table), eager=True)
+    split = (
+        table["split"].cast(pl.String).fill_null("")
+        if "split" in table.columns
+        else pl.repeat("", len(table), eager=True)
+    )
     return Dataset(
         name=path.name,
         target=target,
@@ -137,11 +141,15 @@ def _read_table(path: Path) -> pl.DataFrame:
 
 def find_target(table: pl.DataFrame, target: str | None, name: str) -> str:
     """Column of the target: the one asked for, or the only one with numbers. Raises DatasetError."""
-    numeric = [c for c, t in table.schema.items() if t.is_numeric() and c not in _CRYSTAL_COLUMNS and c not in _ID_COLUMNS]
+    numeric = [
+        c for c, t in table.schema.items() if t.is_numeric() and c not in _CRYSTAL_COLUMNS and c not in _ID_COLUMNS
+    ]
     if target is None and len(numeric) == 1:
         return numeric[0]
     if target is None:
-        raise DatasetError(f"the target of {name} is not clear; name a column with --target: {', '.join(numeric) or 'none has numbers'}")
+        raise DatasetError(
+            f"the target of {name} is not clear; name a column with --target: {', '.join(numeric) or 'none has numbers'}"
+        )
     if target not in numeric:
         raise DatasetError(f"{name} has no column {target!r} with numbers; it has {', '.join(numeric) or 'none'}")
     return target

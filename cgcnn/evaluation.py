@@ -73,7 +73,9 @@ def role_references(model: Model, data: Dataset, crystals: np.ndarray) -> tuple[
     references = {name: values[:, role == i].mean(1) for i, name in enumerate(ROLES) if np.any(role == i)}
     if set(references) != set(ROLES):
         return {}, float(np.quantile(np.abs(values.mean(0) - values.mean()), 0.99))
-    relative = np.concatenate([(values[:, role == i] - ref[:, None]).mean(0) for i, ref in enumerate(references.values())])
+    relative = np.concatenate(
+        [(values[:, role == i] - ref[:, None]).mean(0) for i, ref in enumerate(references.values())]
+    )
     return {name: ref.tolist() for name, ref in references.items()}, float(np.quantile(np.abs(relative), 0.99))
 
 

@@ -107,14 +107,15 @@ def neighbours_within(lattice: np.ndarray, cart_coords: np.ndarray, cutoff: floa
     -> centre (E,), neighbour (E,) int64, distance (E,) angstrom
     """
     search = NeighborList(cutoff=cutoff, full_list=True)
-    centre, neighbour, distance = search.compute(
-        points=cart_coords, box=lattice, periodic=True, quantities="ijd"
-    )
+    centre, neighbour, distance = search.compute(points=cart_coords, box=lattice, periodic=True, quantities="ijd")
     return centre.astype(np.int64), neighbour.astype(np.int64), distance
 
 
 def build_graph(
-    lattice: np.ndarray, atomic_numbers: Sequence[int], frac_coords: np.ndarray, settings: GraphSettings = GraphSettings()
+    lattice: np.ndarray,
+    atomic_numbers: Sequence[int],
+    frac_coords: np.ndarray,
+    settings: GraphSettings = GraphSettings(),
 ) -> CrystalGraph:
     """The crystal graph of one cell.
 

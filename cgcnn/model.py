@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path

@@ -7,7 +7,6 @@ its last checkpoint ends with the same weights as one that was not (on a CPU, wi
 from __future__ import annotations
 
 import json
-import logging
 import warnings
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, Timer, TQDMProgressBar
+from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
@@ -64,6 +64,16 @@ def epoch_batches(
     order, swapped = pairs.draw(rng)
     half = size // 2
     return [(order[i : i + half].ravel(), swapped[i : i + half]) for i in range(0, len(order), half)]
+
+
+class ProgressBar(TQDMProgressBar):
+    """One bar an epoch, with the running errors; none for the validation, which takes a second."""
+
+    def __init__(self):
+        super().__init__(refresh_rate=10)
+
+    def init_validation_tqdm(self):
+        return Tqdm(disable=True)
 
 
 class Trainee(pl.LightningModule):
@@ -128,8 +138,15 @@ class Trainee(pl.LightningModule):
             energy, contributions = self.network.energy_and_contributions(batch)
             error = (energy - target).abs().mean()
             loss = error + self.settings.swap_consistency * swap_consistency(contributions, batch, swapped)
-        self.log("train_mae", error * self.unit, prog_bar=True, on_step=False, on_epoch=True, batch_size=len(target))
+        self.seen += len(target)
+        self.error += error.item() * len(target)
+        self.log(
+            "train_mae", self.error / self.seen * self.unit, prog_bar=True, on_step=True
+        )  # running mean of the epoch
         return loss
+
+    def on_train_epoch_start(self):
+        self.seen, self.error = 0, 0.0
 
     def optimizer_step(self, *args, **kwargs):
         super().optimizer_step(*args, **kwargs)
@@ -143,10 +160,17 @@ class Trainee(pl.LightningModule):
     def configure_optimizers(self):
         steps = self.settings.epochs * len(self.train_dataloader())
         optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=self.settings.learning_rate, weight_decay=self.settings.weight_decay, fused=True
+            self.network.parameters(),
+            lr=self.settings.learning_rate,
+            weight_decay=self.settings.weight_decay,
+            fused=True,
         )
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.settings.learning_rate, total_steps=steps, pct_start=self.settings.warm_up, cycle_momentum=False
+            optimizer,
+            self.settings.learning_rate,
+            total_steps=steps,
+            pct_start=self.settings.warm_up,
+            cycle_momentum=False,
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -264,7 +288,12 @@ def _train_member(data, target, network, training, folder, split, progress):
     scaled = (data.targets - target.mean) / target.sd
     trainee = Trainee(CrystalNetwork(network), training, data.graphs, scaled, train_rows, val_rows, target.sd)
     best = ModelCheckpoint(
-        folder, filename="best", monitor="val_mae", save_last=True, save_on_train_epoch_end=True, enable_version_counter=False
+        folder,
+        filename="best",
+        monitor="val_mae",
+        save_last=True,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
     )
     timer = Timer()
     trainer = pl.Trainer(
@@ -276,7 +305,12 @@ def _train_member(data, target, network, training, folder, split, progress):
         enable_progress_bar=progress,
         num_sanity_val_steps=0,
         reload_dataloaders_every_n_epochs=1,
-        callbacks=[best, timer, EarlyStopping("val_mae", patience=training.patience), *([TQDMProgressBar()] if progress else [])],
+        callbacks=[
+            best,
+            timer,
+            EarlyStopping("val_mae", patience=training.patience),
+            *([ProgressBar()] if progress else []),
+        ],
     )
     last = folder / "last.ckpt"
     with warnings.catch_warnings():

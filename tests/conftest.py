@@ -18,7 +18,9 @@ from cgcnn.network import CrystalNetwork, NetworkSettings
 HEADS = ("gated", "linear", "mean")
 
 
-def perovskite(a: str = "Sr", b: str = "Ti", x: tuple[str, str, str] = ("O", "O", "O"), edge: float = 3.905) -> Structure:
+def perovskite(
+    a: str = "Sr", b: str = "Ti", x: tuple[str, str, str] = ("O", "O", "O"), edge: float = 3.905
+) -> Structure:
     """Ideal cubic ABX3."""
     frac = [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0], [0, 0.5, 0.5]]
     return Structure(Lattice.cubic(edge), [a, b, *x], frac)
@@ -32,7 +34,9 @@ def crystals() -> dict[str, Structure]:
     for i in range(5):
         rattled.translate_sites([i], rng.normal(scale=0.05, size=3), frac_coords=False)
     return {
-        "Cu, one site": Structure.from_spacegroup("Fm-3m", Lattice.cubic(3.61), ["Cu"], [[0, 0, 0]]).get_primitive_structure(),
+        "Cu, one site": Structure.from_spacegroup(
+            "Fm-3m", Lattice.cubic(3.61), ["Cu"], [[0, 0, 0]]
+        ).get_primitive_structure(),
         "SrTiO3": perovskite(),
         "BaTaO2N": perovskite("Ba", "Ta", ("O", "O", "N"), 4.1),
         "PbTiO3, tetragonal": Structure(
@@ -48,14 +52,18 @@ def crystals() -> dict[str, Structure]:
         ),
         "SrTiO3, rattled": rattled,
         "flat": Structure(Lattice.from_parameters(3.0, 30.0, 25.0, 90, 90, 90), ["C", "N"], rng.random((2, 3))),
-        "skewed": Structure(Lattice.from_parameters(4.0, 9.0, 7.0, 40, 110, 100), ["Ga", "As", "O"], rng.random((3, 3))),
+        "skewed": Structure(
+            Lattice.from_parameters(4.0, 9.0, 7.0, 40, 110, 100), ["Ga", "As", "O"], rng.random((3, 3))
+        ),
     }
 
 
 def small_network(head: str, form: str = "eq5", **settings) -> CrystalNetwork:
     """An untrained network in double precision, weights from a fixed seed."""
     torch.manual_seed(0)
-    network = CrystalNetwork(NetworkSettings(head, form, width=16, convolutions=3, crystal_width=24, **settings)).double()
+    network = CrystalNetwork(
+        NetworkSettings(head, form, width=16, convolutions=3, crystal_width=24, **settings)
+    ).double()
     if head != "linear":
         network.head.reference.copy_(torch.rand_like(network.head.reference))
     return network.eval().requires_grad_(False)

@@ -58,7 +58,10 @@ def test_a_bad_file_does_not_stop_the_rest(cif, tmp_path, capsys):
 
 def test_max_sites_is_an_option(tmp_path, capsys):
     (perovskite() * (2, 2, 1)).to(filename=str(tmp_path / "large.cif"))
-    assert main(["explain", str(tmp_path / "large.cif"), "--model", "perovskite-linear", "--max-sites", "10", "--json"]) == 1
+    assert (
+        main(["explain", str(tmp_path / "large.cif"), "--model", "perovskite-linear", "--max-sites", "10", "--json"])
+        == 1
+    )
     (result,) = json.loads(capsys.readouterr().out)
     assert "20" in result["error"] and "10" in result["error"] and "--max-sites" in result["error"]
 
@@ -109,6 +112,9 @@ def test_import_is_light():
         "import sys, time; start = time.perf_counter(); import cgcnn, cgcnn.contributions; "
         "print(time.perf_counter() - start, 'lightning' in sys.modules, 'streamlit' in sys.modules)"
     )
-    runs = [subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True) for _ in range(2)]
+    runs = [
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+        for _ in range(2)
+    ]
     seconds, lightning, streamlit = min(run.stdout.split() for run in runs)
     assert (lightning, streamlit) == ("False", "False") and float(seconds) < 2.5

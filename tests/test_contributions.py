@@ -43,7 +43,9 @@ def test_error_bars_are_the_spread_over_members(crystals):
     single = [explain(replace(one, members=(m,)), [perovskite()])[0] for m in pair.members]
     assert found.energy == pytest.approx(np.mean([s.energy for s in single]))
     assert found.energy_sd == pytest.approx(np.std([s.energy for s in single], ddof=1))
-    values = np.stack([s.contribution for s in single]) - np.array([[0.5, -1.5, 0.2, 0.2, 0.2], [0.6, -1.4, 0.3, 0.3, 0.3]])
+    values = np.stack([s.contribution for s in single]) - np.array(
+        [[0.5, -1.5, 0.2, 0.2, 0.2], [0.6, -1.4, 0.3, 0.3, 0.3]]
+    )
     assert found.sd == pytest.approx(values.std(0, ddof=1))
     assert found.relative == pytest.approx(values.mean(0))
 

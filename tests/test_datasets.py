@@ -40,7 +40,10 @@ def test_formats_give_the_graphs_of_the_structures(tmp_path, kind):
     if kind == "csv":
         file = write_csv(tmp_path / "data.csv")
     else:
-        rows = [{"energy": float(i), **(arrays(s) if "arrays" in kind else {"cif": s.to(fmt="cif")})} for i, s in enumerate(STRUCTURES)]
+        rows = [
+            {"energy": float(i), **(arrays(s) if "arrays" in kind else {"cif": s.to(fmt="cif")})}
+            for i, s in enumerate(STRUCTURES)
+        ]
         file = tmp_path / "data.parquet"
         pl.DataFrame(rows).write_parquet(file)
     data = load_dataset(file)

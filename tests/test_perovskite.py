@@ -55,7 +55,10 @@ def test_other_crystals_have_no_roles(crystals, name):
 def test_abx3_that_is_no_perovskite_has_no_roles():
     """Ilmenite FeTiO3, both cations octahedral: Wechsler and Prewitt, Am. Mineral. 69, 176 (1984)."""
     structure = Structure.from_spacegroup(
-        "R-3", Lattice.hexagonal(5.088, 14.086), ["Fe", "Ti", "O"], [[0, 0, 0.3553], [0, 0, 0.1465], [0.3174, 0.0233, 0.2451]]
+        "R-3",
+        Lattice.hexagonal(5.088, 14.086),
+        ["Fe", "Ti", "O"],
+        [[0, 0, 0.3553], [0, 0, 0.1465], [0.3174, 0.0233, 0.2451]],
     )
     assert len(structure) == 30
     assert set(roles(structure)) == {None}

@@ -65,7 +65,15 @@ class Convolution(nn.Module):
 
     FORMS = ("eq4", "eq5")
 
-    def __init__(self, width: int, edge_width: int, form: str = "eq5", neighbours: int = 12, norm: bool = True, dropout: float = 0.0):
+    def __init__(
+        self,
+        width: int,
+        edge_width: int,
+        form: str = "eq5",
+        neighbours: int = 12,
+        norm: bool = True,
+        dropout: float = 0.0,
+    ):
         super().__init__()
         if form not in self.FORMS:
             raise ValueError(f"{form=} must be one of {', '.join(self.FORMS)}")
@@ -82,7 +90,11 @@ class Convolution(nn.Module):
         if self.form == "eq4":
             messages = self.from_neighbour(x).index_select(0, batch.neighbour) + self.from_edge(u)  # (E, F)
             return F.softplus(sum_over_neighbours(messages, batch, len(v), self.neighbours) + self.from_centre(x))
-        z = self.from_centre(x).index_select(0, batch.centre) + self.from_neighbour(x).index_select(0, batch.neighbour) + self.from_edge(u)  # (E, 2F)
+        z = (
+            self.from_centre(x).index_select(0, batch.centre)
+            + self.from_neighbour(x).index_select(0, batch.neighbour)
+            + self.from_edge(u)
+        )  # (E, 2F)
         gate, core = z.chunk(2, dim=1)
         messages = torch.sigmoid(gate) * F.softplus(core)  # (E, F)
         return v + sum_over_neighbours(messages, batch, len(v), self.neighbours)

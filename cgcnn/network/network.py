@@ -60,7 +60,9 @@ class CrystalNetwork(nn.Module):
         self.embedding = ElementEmbedding(width, settings.elements)
         self.expansion = GaussianExpansion(settings.radius)
         self.convolutions = nn.ModuleList(
-            Convolution(width, len(self.expansion.centres), settings.form, settings.neighbours, settings.norm, settings.dropout)
+            Convolution(
+                width, len(self.expansion.centres), settings.form, settings.neighbours, settings.norm, settings.dropout
+            )
             for _ in range(settings.convolutions)
         )
         self.norm = nn.LayerNorm(width) if settings.norm else nn.Identity()
