@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--unit", help="unit of the target, for the card")
     train.add_argument("--credit", help="source of the data, for the card")
     train.add_argument("--swap-consistency", type=float, metavar="LAMBDA", help="weight of the loss that keeps the "
-                       "contributions of other sites when one atom is swapped; linear head only, 0 turns it off")  # fmt: skip
+                       "contributions of other sites when one atom is swapped; linear head, 0 for none")  # fmt: skip
     train.add_argument("--epochs", type=int, help="at most; fewer if val stops improving")
     train.add_argument("--patience", type=int, help="epochs without improvement on val before stopping")
     train.add_argument("--batch", type=int, help="crystals in a step")

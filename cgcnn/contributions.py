@@ -128,9 +128,10 @@ def gauge(model: Model, energies: np.ndarray, roles: Sequence[str | None]) -> tu
             f"The values average to {shift:+.3f} eV: the energy minus that of the average training crystal."
         )
     reference = np.repeat(energies[:, None], len(roles), axis=1)
-    return reference, (
-        "Zero is this crystal's own mean, because its sites have no perovskite role; the values add up to zero."
+    why = (
+        " This is no ABX3 perovskite, as all training crystals are: take the numbers as a guess." if references else ""
     )
+    return reference, f"Zero is this crystal's own mean; the values add up to zero.{why}"
 
 
 @torch.no_grad()

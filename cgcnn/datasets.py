@@ -148,7 +148,7 @@ def find_target(table: pl.DataFrame, target: str | None, name: str) -> str:
         return numeric[0]
     if target is None:
         raise DatasetError(
-            f"the target of {name} is not clear; name a column with --target: {', '.join(numeric) or 'none has numbers'}"
+            f"the target of {name} is not clear; name a column with --target: {', '.join(numeric) or 'none'}"
         )
     if target not in numeric:
         raise DatasetError(f"{name} has no column {target!r} with numbers; it has {', '.join(numeric) or 'none'}")

@@ -142,8 +142,8 @@ def faithfulness(model: Model, data: Dataset, split: str = "val") -> dict[str, d
 
     "elements A", "elements B": mean contribution of each element on the site over `split`, against its true effect,
         five times its coefficient in a least-squares A + B + anion-set fit to all labels
-    "pairs A", "pairs B", "pairs X", "pairs" (all of them): over pairs of `split` crystals that differ in one site, the change of the
-        contribution of that site against five times the change of the label
+    "pairs A", "pairs B", "pairs X", "pairs" (all of them): over pairs of `split` crystals that differ in one site,
+        the change of the contribution of that site against five times the change of the label
 
     -> {name: {"n", "r", "slope" of booked on true}}; {} for data without five-atom perovskites
     """
@@ -189,7 +189,7 @@ def measure(model: Model, data: Dataset) -> dict[str, dict]:
 
 
 def pooled_reference(model: Model, data: Dataset, crystals: np.ndarray) -> list[torch.Tensor]:
-    """Mean pooled vector v_c over the crystals, (F,) for every member; none for linear pooling, which needs no reference."""
+    """Mean pooled vector v_c over the crystals, (F,) for every member; none for linear pooling, which needs none."""
     if model.members[0].head.exact:
         return []
     total = [torch.zeros(1)] * len(model.members)

@@ -30,7 +30,7 @@ def test_without_roles_zero_is_the_mean_of_the_crystal(crystals):
     (found,) = explain(model, [crystals["NaCl, conventional"]])
     assert set(found.role) == {None}
     assert found.relative.sum() == pytest.approx(0, abs=1e-9)
-    assert "own mean" in found.reference_note
+    assert "own mean" in found.reference_note and "no ABX3 perovskite" in found.reference_note
 
 
 def test_error_bars_are_the_spread_over_members(crystals):

@@ -96,7 +96,8 @@ def test_a_killed_run_resumes_to_the_same_weights(file, tmp_path):
     """The process is killed in the middle of training; the command given again ends where an unbroken run does."""
     command = [
         sys.executable, "-m", "cgcnn", "train", str(file), "--head", "linear", "--epochs", "60", "--batch", "16",
-        "--width", "16", "--convolutions", "2", "--swap-consistency", "0.1", "--dropout", "0.1", "--threads", "1", "--quiet",
+        "--width", "16", "--convolutions", "2", "--swap-consistency", "0.1", "--dropout", "0.1",
+        "--threads", "1", "--quiet",
     ]  # fmt: skip
     environment = {**os.environ, "CGCNN_CACHE": str(tmp_path / "cache")}
     broken, whole = tmp_path / "broken", tmp_path / "whole"

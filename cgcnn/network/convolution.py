@@ -24,7 +24,7 @@ class GaussianExpansion(nn.Module):
 
     def forward(self, distance: torch.Tensor) -> torch.Tensor:
         exponent = ((distance[:, None] - self.centres) / self.width) ** 2
-        # exp(-40) is as good as 0; anything smaller would be a denormal number, and those make products 10 times slower.
+        # exp(-40) is as good as 0; much smaller numbers are denormal, and those make products 10 times slower.
         return torch.exp(-exponent.clamp(max=40))
 
 
