@@ -254,7 +254,7 @@ def train(
     for member, reference in zip(members, pooled_reference(model, data, train_rows), strict=False):
         member.head.reference.copy_(reference)
     references, limit = role_references(model, data, train_rows)
-    model = replace(model, card=replace(card, reference=references, colour_limit=round(limit, 1) or limit))
+    model = replace(model, card=replace(card, reference=references, colour_limit=float(f"{limit:.1g}")))
     model = replace(model, card=replace(model.card, **measure(model, data)))
     model.save(out)
     _remove_checkpoints(out)

@@ -1,0 +1,62 @@
+"""Entry of the app: page set-up, navigation, and the sidebar that all pages share.
+
+streamlit run app.py
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+
+def sidebar() -> None:
+    """Model family and pooling head, each head with its validation error; both are kept in the URL."""
+    from pages.common import HEADS, families  # imported late: the page has its shape before torch is there
+
+    found = families()
+    if not found:
+        return
+    with st.sidebar:
+        st.selectbox(
+            "Model",
+            list(found),
+            format_func=str.capitalize,
+            key="model",
+            bind="query-params",
+            help="Models of a family are trained on the same crystals and differ in the pooling head.",
+        )
+        cards = found[st.session_state["model"]]
+        heads = [head for head in HEADS if head in cards]
+        st.radio(
+            "Pooling head",
+            heads,
+            captions=[error_caption(cards[head]) for head in heads],
+            key="head",
+            bind="query-params",
+            help="How atoms become one energy. Gated: accurate; contributions are Aumann-Shapley values. "
+            "Linear: the energy is the mean of one number per atom, so contributions are exact.",
+        )
+        target = cards[heads[0]].target
+        st.caption(f"Predicts **{target.short}**: {target.label}, {target.unit}")
+
+
+def error_caption(card) -> str:
+    """Validation error of a model in words; in meV/atom where the unit is eV/atom."""
+    if card.target.unit == "eV/atom":
+        return f"MAE {1000 * card.mae:.0f} meV/atom"
+    return f"MAE {card.mae:.3g} {card.target.unit}"
+
+
+# Streamlit's own margins leave a laptop's screen half empty.
+STYLE = """<style>
+[data-testid="stMainBlockContainer"] { padding-left: clamp(1rem, 2.5vw, 3rem); padding-right: clamp(1rem, 2.5vw, 3rem);
+  max-width: 1800px; }
+[data-testid="stMain"] [data-testid="stVerticalBlock"] { gap: 0.7rem; }
+[data-testid="stSidebarHeader"] { height: 2.2rem; margin-bottom: 0; }
+</style>"""
+
+st.set_page_config(page_title="CGCNN: what every atom contributes", layout="wide", initial_sidebar_state=250)
+st.html(STYLE)
+# Not url_path="crystal": Streamlit's older habit of serving the folder pages/ by itself would then skip this script.
+page = st.navigation([st.Page("pages/crystal.py", title="Crystal", url_path="one-crystal", default=True)])
+sidebar()
+page.run()

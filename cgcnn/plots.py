@@ -1,0 +1,188 @@
+"""Plotly figures, their one template, and the one colour scale of contributions.
+
+Everything here takes plain arrays; nothing knows a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import plotly.graph_objects as go
+
+# Contribution divided by the limit -> colour. Blue to red through light grey: lightness falls on both sides, so the
+# size reads without colour vision, and blue against red-orange is the pair that all common deficiencies keep apart.
+CONTRIBUTION_STOPS: tuple[tuple[float, str], ...] = (
+    (-1.0, "#1b5fa8"),
+    (-0.65, "#4a94ca"),
+    (-0.3, "#a8cde6"),
+    (0.0, "#e8e8e6"),
+    (0.3, "#f3b99c"),
+    (0.65, "#dc6d54"),
+    (1.0, "#ab1f2f"),
+)
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours around the data, for a light or a dark page."""
+
+    background: str
+    panel: str
+    text: str
+    muted: str
+    line: str
+    zero: str
+    accent: str
+
+
+LIGHT = Theme("#ffffff", "#f4f5f6", "#1d2327", "#5d676d", "#e1e4e6", "#7b858b", "#0f766e")
+DARK = Theme("#14181b", "#1f2529", "#e4e8ea", "#9aa5ab", "#333a3f", "#8a959b", "#2dbfae")
+
+
+def theme(dark: bool) -> Theme:
+    return DARK if dark else LIGHT
+
+
+def contribution_colours(values: Sequence[float] | np.ndarray, limit: float) -> list[str]:
+    """Colours "#rrggbb" of contributions; beyond +-limit the colour stays that of the end, nan is grey.
+
+    values: (N,) in the unit of `limit`. Raises ValueError for a limit that is not positive.
+    """
+    if not limit > 0:
+        raise ValueError(f"the colour limit is {limit}; it must be positive")
+    positions = [position for position, _ in CONTRIBUTION_STOPS]
+    channels = np.array([_rgb(colour) for _, colour in CONTRIBUTION_STOPS])  # (stops, 3)
+    values = np.asarray(values, dtype=float)
+    scaled = np.clip(np.nan_to_num(values / limit), -1, 1)
+    rgb = np.stack([np.interp(scaled, positions, channels[:, k]) for k in range(3)], axis=-1)  # (N, 3)
+    return ["#9b9b9b" if np.isnan(v) else _hex(c) for v, c in zip(values, rgb, strict=True)]
+
+
+def plotly_colour_scale() -> list[list]:
+    """The same scale as plotly takes it, positions from 0 to 1."""
+    return [[(position + 1) / 2, colour] for position, colour in CONTRIBUTION_STOPS]
+
+
+def css_gradient() -> str:
+    """The same scale as a CSS gradient, most negative on the left."""
+    return "linear-gradient(to right, " + ", ".join(f"{c} {50 * (p + 1):.1f}%" for p, c in CONTRIBUTION_STOPS) + ")"
+
+
+@cache
+def element_colour(symbol: str) -> str:
+    """Jmol's colour of an element; grey for what Jmol does not know."""
+    from pymatgen.vis.structure_vtk import EL_COLORS
+
+    return _hex(EL_COLORS["Jmol"].get("H" if symbol == "D" else symbol, (155, 155, 155)))
+
+
+def text_on(colour: str) -> str:
+    """Black or white, whichever reads better on `colour`."""
+    r, g, b = (((c / 255 + 0.055) / 1.055) ** 2.4 for c in _rgb(colour))
+    return "#101314" if 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.42 else "#ffffff"
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """A number with its sign and a real minus: +0.120, \N{MINUS SIGN}0.305; what rounds to zero has no sign."""
+    text = f"{value:+.{digits}f}"
+    if float(text) == 0:
+        return f"{0:.{digits}f}"
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def template(dark: bool = False) -> go.layout.Template:
+    """The one look of all figures."""
+    look = theme(dark)
+    axis = dict(
+        gridcolor=look.line, zerolinecolor=look.zero, zerolinewidth=1.6, zeroline=True, linecolor=look.line,
+        ticks="", title_standoff=4, automargin=True, tickfont_color=look.text,
+        title_font=dict(size=13, color=look.muted),
+    )  # fmt: skip
+    return go.layout.Template(
+        layout=go.Layout(
+            font=dict(family="Source Sans, Source Sans Pro, sans-serif", size=13, color=look.text),
+            paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+            margin=dict(l=4, r=4, t=4, b=4), xaxis=axis, yaxis=axis, showlegend=False, separators=".",
+            colorscale_diverging=plotly_colour_scale(), bargap=0.35,
+            hoverlabel=dict(bgcolor=look.panel, font_color=look.text, bordercolor=look.line),
+        )
+    )  # fmt: skip
+
+
+FIGURE_HEIGHT = 190  # px, of every figure in a row
+_MOST_ROWS = 7  # distinct sites that still fit as horizontal bars
+
+
+def site_bars(
+    labels: Sequence[str],
+    values: np.ndarray,
+    limit: float,
+    *,
+    sd: np.ndarray | None = None,
+    spread: Sequence[np.ndarray] | None = None,
+    axis_title: str = "contribution, eV",
+    dark: bool = False,
+    height: int = FIGURE_HEIGHT,
+) -> go.Figure:
+    """Contribution of every distinct site as bars in the colours of the scale.
+
+    labels: (O,) one per distinct site; values: (O,) mean over its equivalent sites
+    sd: (O,) spread over the members of an ensemble, drawn as error bars
+    spread: O arrays of the equivalent sites' own values, drawn as ticks where they differ visibly
+    limit: end of the colour scale; the axis is at least that long, so that two crystals compare
+    """
+    values = np.asarray(values, dtype=float)
+    look = theme(dark)
+    upright = len(values) > _MOST_ROWS
+    error = None if sd is None else dict(type="data", array=np.asarray(sd), color=look.text, thickness=1.2, width=4)
+    ends = np.abs(values) + (0 if sd is None else np.asarray(sd))
+    reach = 1.08 * max([limit, *ends[np.isfinite(ends)]])
+    number = [signed(v) for v in values]
+    if sd is not None:
+        number = [f"{text} ± {e:.3f}" for text, e in zip(number, sd, strict=True)]
+    places = list(range(len(values)))
+    across, along = (places, values) if upright else (values, places)
+    figure = go.Figure(
+        go.Bar(
+            x=across, y=along, orientation="v" if upright else "h", marker_color=contribution_colours(values, limit),
+            marker_line=dict(width=1, color="rgba(123, 133, 139, 0.55)"),
+            customdata=list(zip(labels, number, strict=True)),
+            hovertemplate="%{customdata[0]}<br>%{customdata[1]} eV<extra></extra>",
+            **{("error_y" if upright else "error_x"): error},
+        )
+    )  # fmt: skip
+    for place, own in zip(places, spread or [], strict=False):
+        own = np.asarray(own, dtype=float)
+        if len(own) > 1 and np.ptp(own) > 0.002 * limit:
+            there = [place] * len(own)
+            figure.add_scatter(
+                x=there if upright else own, y=own if upright else there, mode="markers", hoverinfo="skip",
+                marker=dict(symbol=f"line-{'ew' if upright else 'ns'}-open", size=9, color=look.text, line_width=1.2),
+            )  # fmt: skip
+    ticks = [-limit, -limit / 2, 0, limit / 2, limit]
+    value_axis = dict(
+        range=[-reach, reach], title_text=axis_title, tickvals=ticks, ticktext=[signed(tick, 2) for tick in ticks]
+    )  # fmt: skip
+    site_axis = dict(tickvals=places, ticktext=list(labels), showgrid=False, zeroline=False)
+    if upright:
+        many = len(values) > 40  # names no longer fit; the hover label has them
+        figure.update_layout(yaxis=value_axis, xaxis=site_axis | dict(tickangle=-60, showticklabels=not many))
+    else:
+        figure.update_layout(xaxis=value_axis, yaxis=site_axis | dict(autorange="reversed"))
+        for place, text in zip(places, number, strict=True):
+            figure.add_annotation(
+                x=1, xref="paper", y=place, text=text, showarrow=False, xanchor="right", font_color=look.text
+            )  # fmt: skip
+        figure.update_layout(xaxis_domain=[0, 0.84 if sd is None else 0.76])
+    return figure.update_layout(template=template(dark), height=height)
+
+
+def _rgb(colour: str) -> tuple[int, int, int]:
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def _hex(rgb: Sequence[float]) -> str:
+    return "#" + "".join(f"{round(float(c)):02x}" for c in rgb)

@@ -1,0 +1,97 @@
+"""What the pages share: cached calls into cgcnn, the theme, and the one place that shows a 3D scene."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+
+import streamlit as st
+
+from cgcnn.contributions import Contributions, explain
+from cgcnn.model import Card, Model, ModelError, bundled, load_model
+from cgcnn.structures import Crystal, Unreadable, read_crystals
+from cgcnn.symmetry import Description, describe
+from cgcnn.viewer import CrystalView
+
+log = logging.getLogger("cgcnn.app")
+
+# stmol calls a function that Streamlit has deprecated; `show_scene` is ready for its end, users need not read of it
+logging.getLogger("streamlit.deprecation_util").addFilter(lambda r: "components.v1.html" not in r.getMessage())
+
+HEADS = ("gated", "linear", "mean")  # order in the sidebar
+
+
+@st.cache_data(show_spinner=False, ttl=60)
+def model_cards() -> list[Card]:
+    """Cards of the bundled models; read again every minute, so that a newly trained one appears."""
+    try:
+        return bundled()
+    except ModelError as error:
+        log.warning("%s", error)
+        return []
+
+
+@st.cache_resource(show_spinner="Loading the model", max_entries=8)
+def model_named(name: str) -> Model:
+    return load_model(name)
+
+
+def families() -> dict[str, dict[str, Card]]:
+    """Family -> head -> card."""
+    found: dict[str, dict[str, Card]] = {}
+    for card in sorted(model_cards(), key=lambda c: HEADS.index(c.head) if c.head in HEADS else len(HEADS)):
+        found.setdefault(card.family, {})[card.head] = card
+    return found
+
+
+def chosen_card() -> Card:
+    """The model chosen in the sidebar; the page ends with a sentence where there is none."""
+    family = families().get(st.session_state.get("model"), {})
+    card = family.get(st.session_state.get("head")) or next(iter(family.values()), None)
+    if card is None:
+        st.warning("There is no trained model in the folder models. `python -m cgcnn train` makes one.")
+        st.stop()
+    return card
+
+
+def colour_limit(card: Card) -> float:
+    """End of the colour scale, eV: the same for all heads of a family, so that flipping the head compares."""
+    return max(other.colour_limit for other in families()[card.family].values())
+
+
+@st.cache_data(show_spinner="Reading", max_entries=100)
+def read(name: str, data: bytes | str) -> list[Crystal | Unreadable]:
+    """The crystals of a file. Cached, since every click runs the page again."""
+    return read_crystals(name, data)
+
+
+def fingerprint(crystal: Crystal) -> str:
+    """Short hash of lattice, species and coordinates: the key of everything worked out from a crystal."""
+    structure = crystal.structure
+    digest = hashlib.sha256(structure.lattice.matrix.tobytes() + structure.frac_coords.tobytes())
+    digest.update(" ".join(map(str, structure.atomic_numbers)).encode())
+    return digest.hexdigest()[:16]
+
+
+@st.cache_data(show_spinner=False, max_entries=200)
+def described(key: str, _crystal: Crystal) -> Description:
+    return describe(_crystal.structure)
+
+
+@st.cache_data(show_spinner="Explaining", max_entries=400)
+def explained(model_name: str, model_hash: str, key: str, _crystal: Crystal) -> Contributions:
+    return explain(model_named(model_name), [_crystal.structure])[0]
+
+
+def is_dark() -> bool:
+    return st.context.theme.type == "dark"
+
+
+def show_scene(view: CrystalView, height: int) -> None:
+    """stmol's showmol; Streamlit's own iframe where stmol, or the call that it makes, is gone."""
+    try:
+        from stmol import showmol
+
+        showmol(view, height=height, width=None)
+    except (ImportError, AttributeError, TypeError):
+        st.iframe(view._make_html(), height=height)

@@ -1,0 +1,236 @@
+"""One crystal: what every atom contributes to its energy."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import numpy as np
+import streamlit as st
+
+from cgcnn.contributions import KJ_PER_MOL, Contributions
+from cgcnn.examples import examples
+from cgcnn.model import Card, ModelError
+from cgcnn.plots import contribution_colours, element_colour, signed, site_bars
+from cgcnn.structures import Crystal, Unreadable
+from cgcnn.symmetry import Description
+from cgcnn.tables import formula, orbits, site_names, site_table
+from cgcnn.viewer import ColourBar, crystal_view, site_label
+from pages.common import (
+    chosen_card,
+    colour_limit,
+    described,
+    explained,
+    fingerprint,
+    is_dark,
+    log,
+    model_named,
+    read,
+    show_scene,
+)
+
+SCENE_HEIGHT = 500  # px
+SUPERCELLS = {"1×1×1": (1, 1, 1), "2×2×1": (2, 2, 1), "2×2×2": (2, 2, 2), "3×3×3": (3, 3, 3)}
+MOST_DRAWN = 3000  # sites of a supercell that a browser still turns smoothly
+
+
+def choose_crystal() -> Crystal:
+    """Example, upload or pasted text, whichever was touched last; the page ends with sentences if none can be read."""
+
+    def touched(what: str):
+        return lambda: st.session_state.update(source=what)
+
+    picker, drop, paste = st.columns([1.25, 2.6, 0.75], vertical_alignment="bottom")
+    example = picker.selectbox(
+        "Example", list(examples()), key="example", bind="query-params", on_change=touched("example")
+    )
+    files = drop.file_uploader(
+        "Crystals: CIF, POSCAR, extended XYZ or pymatgen JSON",
+        accept_multiple_files=True,
+        key="upload",
+        on_change=touched("upload"),
+    )
+    with paste.popover("Paste text", width="stretch"):
+        text = st.text_area("A structure as text", key="paste", height=260, width=440, on_change=touched("paste"))
+    source = st.session_state.get("source", "example")
+    if source == "upload" and files:
+        found = [item for file in files for item in read(file.name, file.getvalue())]
+    elif source == "paste" and text.strip():
+        found = read("pasted text", text)
+    else:
+        found = [Crystal(example, examples()[example])]
+    for item in found:
+        if isinstance(item, Unreadable):
+            st.error(f"**{plain(item.source)}**: {plain(item.reason)}")
+    crystals = [item for item in found if isinstance(item, Crystal)]
+    if not crystals:
+        st.stop()
+    crystal = crystals[0]
+    if len(crystals) > 1:
+        number = st.selectbox(
+            f"Crystal, one of {len(crystals)}",
+            range(len(crystals)),
+            format_func=lambda i: f"{crystals[i].source} ({crystals[i].structure.composition.reduced_formula})",
+            key="crystal",
+        )
+        crystal = crystals[number]
+    for note in crystal.notes:
+        st.caption(f"{plain(crystal.source)}: {plain(note)}")
+    return crystal
+
+
+def scene_options(sites: int) -> dict:
+    """The row of controls under the scene."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        colour_by = st.segmented_control(
+            "Colour by", ["contribution", "element"], default="contribution", required=True, key="colour_by",
+            label_visibility="collapsed",
+        )  # fmt: skip
+        fitting = [name for name, (a, b, c) in SUPERCELLS.items() if a * b * c * sites <= MOST_DRAWN]
+        supercell = st.selectbox(
+            "Supercell", fitting or ["1×1×1"], key="supercell", label_visibility="collapsed", width=92
+        )
+        polyhedra = st.toggle("Polyhedra", key="polyhedra")
+    return dict(colour_by=colour_by, supercell=SUPERCELLS[supercell], polyhedra=polyhedra)
+
+
+def draw_scene(
+    key: str, result: Contributions, facts: Description, limit: float, *, colour_by, supercell, polyhedra, highlight
+) -> None:  # fmt: skip
+    elements = [site.specie.symbol for site in result.structure]
+    sd = result.sd if result.sd is not None else [None] * len(elements)
+    known = [
+        [f"{role} site" if role else "", f"Wyckoff {count}{letter}"]
+        for role, count, letter in zip(result.role, facts.multiplicity, facts.wyckoff, strict=True)
+    ]
+    labels = [
+        site_label(name, [fact for fact in about if fact], relative, raw, spread, result.unit)
+        for name, about, relative, raw, spread in zip(
+            site_names(result), known, result.relative, result.contribution, sd, strict=True
+        )
+    ]
+    by_element = colour_by == "element"
+    colours = list(map(element_colour, elements)) if by_element else contribution_colours(result.relative, limit)
+    view = crystal_view(
+        result.structure, colours, labels, roles=result.role, supercell=supercell, polyhedra=polyhedra,
+        highlight=highlight, dark=is_dark(), height=SCENE_HEIGHT, key=key,
+        bar=None if by_element else ColourBar("contribution per site", result.unit, limit),
+    )  # fmt: skip
+    show_scene(view, SCENE_HEIGHT)
+    if not view.offline:
+        st.caption("3Dmol.js comes from the internet; `npm install` in the app's folder makes the viewer work offline.")
+
+
+def headline(result: Contributions, facts: Description, card: Card) -> None:
+    """Formula, space group and energy; all of it text of our own or escaped."""
+    per_formula = result.energy * len(result.structure) / facts.formula_units
+    sd = "" if result.energy_sd is None else f" ± {result.energy_sd:.3f}"
+    written = re.sub(r"(\d+\.?\d*)", r"<sub>\1</sub>", html.escape(formula(result)))
+    group = re.sub(r"-(\d)", "\\1\N{COMBINING OVERLINE}", html.escape(facts.space_group))
+    group = re.sub(r"_(\d)", r"<sub>\1</sub>", group)
+    n = len(result.structure)
+    in_domain = "" if out_of_domain(result, card) else "<span class='cg-quiet'>in domain</span>"
+    st.html(f"""<style>
+.cg-line {{ display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 0.85rem; line-height: 1.35; }}
+.cg-line b {{ font-size: 1.6rem; font-weight: 600; font-variant-numeric: tabular-nums; white-space: nowrap; }}
+.cg-line span {{ white-space: nowrap; font-variant-numeric: tabular-nums; }}
+.cg-quiet {{ opacity: .72; }}
+.cg-line sub {{ font-size: .68em; }}
+</style>
+<div class="cg-line"><b>{written}</b>
+<span><i>{group}</i> ({facts.number})</span><span>{html.escape(facts.crystal_system)}</span>
+<span>{n} atom{"s" if n != 1 else ""}</span>{in_domain}</div>
+<div class="cg-line"><b>{signed(result.energy)}{sd} <small>eV/atom</small></b>
+<span>{signed(per_formula, 2)} eV per formula unit</span><span>{signed(per_formula * KJ_PER_MOL, 0)} kJ/mol</span>
+</div>""")
+
+
+def out_of_domain(result: Contributions, card: Card) -> str:
+    """Why the numbers are a guess, in one sentence; empty within the training domain."""
+    if result.unfamiliar:
+        return f"No training crystal contains {', '.join(result.unfamiliar)}: the numbers are a guess."
+    if card.reference and not any(result.role):
+        return "All training crystals are ABX3 perovskites and this is none: the numbers are a guess."
+    return ""
+
+
+def about(card: Card, hash_: str) -> None:
+    """Target, model and credit behind a small question mark."""
+    with st.popover("?", type="tertiary", help="What is predicted, and by which model"):
+        target = card.target
+        st.markdown(
+            f"**{target.short}**: {target.label}, {target.unit}. Negative is stable.\n\n"
+            f"Model **{card.name}**, {card.head} pooling, hash `{hash_}`, "
+            f"validation MAE {card.mae:.3f} {target.unit}.\n\n{card.citation}"
+        )
+
+
+def plain(text: str) -> str:
+    """Text from a file as Markdown shows it literally."""
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!|~$<>:&])", r"\\\1", " ".join(text.split())[:400])
+
+
+def selected_rows(key: str, rows: int) -> list[int]:
+    state = st.session_state.get(key)
+    return [row for row in state.selection.rows if row < rows] if state else []
+
+
+def main() -> None:
+    card = chosen_card()
+    crystal = choose_crystal()
+    key = fingerprint(crystal)
+    model = model_named(card.name)
+    facts = described(key, crystal)
+    result = explained(card.name, model.hash, key, crystal)
+    limit = colour_limit(card)
+    table_key = f"table {key}"
+    rows = selected_rows(table_key, len(crystal.structure))
+
+    left, right = st.columns([1, 1.12], gap="medium")
+    with left:
+        scene = st.container()
+        options = scene_options(len(crystal.structure))
+        with scene:
+            draw_scene(key, result, facts, limit, highlight=rows, **options)
+    with right:
+        top, help_ = st.columns([12, 1])
+        with top:
+            headline(result, facts, card)
+        with help_:
+            about(card, model.hash)
+        if doubt := out_of_domain(result, card):
+            st.markdown(f":orange[:material/warning: {doubt}]")
+        distinct = orbits(facts, result)
+        figure = site_bars(
+            [f"{o.name} ({o.role or o.wyckoff})" for o in distinct],
+            np.array([o.mean for o in distinct]),
+            limit,
+            sd=None if result.sd is None else np.array([o.sd for o in distinct]),
+            spread=[o.values for o in distinct],
+            axis_title=f"contribution per site, {result.unit}",
+            dark=is_dark(),
+        )
+        st.plotly_chart(figure, theme=None, key=f"bars {key} {card.name}", config={"displayModeBar": False})
+        st.caption(result.reference_note)
+        table = site_table(facts, result)
+        number = st.column_config.NumberColumn
+        st.dataframe(
+            table, hide_index=True, height=min(38 + 29 * len(table), 214), row_height=29, key=table_key,
+            on_select="rerun", selection_mode="multi-row", column_order=[c for c in table if c != "element"],
+            column_config={name: number(format="%+.3f") for name in ("relative, eV", "raw, eV")}
+            | {"sd, eV": number(format="%.3f"), "nearest, Å": number(format="%.3f"), "gate": number(format="%.2f")}
+            | {"oxidation": number(format="%+.3g")},
+        )  # fmt: skip
+        st.download_button(
+            "Table as CSV", table.to_csv(index=False), file_name=f"{formula(result)}.csv",
+            mime="text/csv", type="tertiary", icon=":material/download:",
+        )  # fmt: skip
+
+
+try:
+    main()
+except ModelError as error:
+    st.error(plain(str(error)))
+except Exception:  # a page never shows a traceback; st.stop and reruns are no Exceptions
+    log.exception("crystal page")
+    st.error("This crystal could not be explained. Try another file; the log on the terminal has the details.")

@@ -1,0 +1,84 @@
+"""Model folders: written whole, read back the same, and refused in a sentence."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from conftest import perovskite, small_model
+
+from cgcnn.contributions import explain
+from cgcnn.model import Card, ModelError, bundled, load_model, update_card
+
+
+def test_saved_and_loaded_again(tmp_path):
+    model = small_model("gated")
+    model.save(tmp_path / "small")
+    assert sorted(p.name for p in (tmp_path / "small").iterdir()) == ["card.json", "weights.safetensors"]
+    loaded = load_model(tmp_path / "small")
+    assert loaded.card == model.card and loaded.hash == model.hash and len(loaded.hash) == 12
+    (one,), (other,) = explain(model, [perovskite()]), explain(loaded, [perovskite()])
+    assert one.energy == pytest.approx(other.energy, abs=1e-6)
+
+
+def test_hash_follows_the_weights():
+    model, other = small_model("linear"), small_model("linear")
+    assert model.hash == other.hash
+    other.members[0].head.out.bias.add_(1e-4)
+    assert replace(other).hash != model.hash
+
+
+def test_single_and_double_precision_agree():
+    for card in bundled():
+        double = explain(load_model(card.name), [perovskite()])[0]
+        single = explain(load_model(card.name, torch.float32), [perovskite()])[0]
+        assert single.contribution == pytest.approx(double.contribution, abs=1e-4)
+
+
+def test_cards_survive_their_file(tmp_path):
+    for card in bundled():
+        card.write(tmp_path / "card.json")
+        assert Card.read(tmp_path / "card.json") == card
+
+
+def test_update_card(tmp_path):
+    small_model("linear").save(tmp_path)
+    update_card(tmp_path, accuracy={"val": {"mae": 0.5}})
+    assert load_model(tmp_path).card.mae == 0.5
+
+
+def test_what_is_no_model_is_refused(tmp_path):
+    with pytest.raises(ModelError, match="no model 'nothing'"):
+        load_model("nothing")
+    small_model("linear").save(tmp_path)
+    (tmp_path / "weights.safetensors").write_bytes(b"not weights")
+    with pytest.raises(ModelError, match="do not fit the card"):
+        load_model(tmp_path)
+    small_model("gated").save(tmp_path / "other")
+    (tmp_path / "weights.safetensors").write_bytes((tmp_path / "other" / "weights.safetensors").read_bytes())
+    with pytest.raises(ModelError, match="do not fit the card"):
+        load_model(tmp_path)
+    (tmp_path / "card.json").write_text(json.dumps({"name": "x"}))
+    with pytest.raises(ModelError, match="not a model card"):
+        load_model(tmp_path)
+
+
+def test_bundled_cards_say_what_they_must():
+    """Data, split, parameters, epochs, seconds, accuracy, credit; the linear one with and without swap consistency."""
+    cards = {card.head: card for card in bundled()}
+    assert set(cards) == {"gated", "linear"}
+    for card in cards.values():
+        assert card.name == f"perovskite-{card.head}" and card.family == "perovskite"
+        assert card.mae < 0.042 and card.parameters > 0 and card.training["seconds"] > 0
+        assert card.data["split"] == {"train": 11266, "val": 3890} and "Castelli" in card.data["credit"]
+        assert len(card.elements) == 56 and set(card.reference) == {"A", "B", "X"}
+        assert all(len(values) == card.members for values in card.reference.values())
+        assert {"elements A", "elements B", "pairs"} <= set(card.faithfulness)
+    linear = cards["linear"]
+    assert linear.training["swap_consistency"] > 0
+    assert linear.mae < 1.1 * cards["gated"].mae
+    for role in "AB":
+        line = linear.faithfulness[f"elements {role}"]
+        assert line["r"] >= 0.98 and 0.9 <= line["slope"] <= 1.1
+    without = linear.comparison["without swap consistency"]
+    assert linear.mae <= 1.05 * without["accuracy"]["val"]["mae"]

@@ -1,0 +1,129 @@
+"""The colour scale and the figures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cgcnn.plots import (
+    CONTRIBUTION_STOPS,
+    contribution_colours,
+    css_gradient,
+    element_colour,
+    plotly_colour_scale,
+    signed,
+    site_bars,
+    template,
+    text_on,
+)
+
+
+def linear_rgb(colour: str) -> np.ndarray:
+    c = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+
+
+def lightness(rgb: np.ndarray) -> float:
+    """CIE L* of linear RGB."""
+    y = float(rgb @ [0.2126, 0.7152, 0.0722])
+    return 116 * np.cbrt(y) - 16 if y > 0.008856 else 903.3 * y
+
+
+def test_ends_middle_and_a_value_between():
+    assert contribution_colours([-2, 0, 2], 2) == ["#1b5fa8", "#e8e8e6", "#ab1f2f"]
+    # half-way between the stops at 0 (e8e8e6) and 0.3 (f3b99c)
+    assert contribution_colours([0.15], 1) == ["#eed0c1"]
+
+
+def test_beyond_the_limit_keeps_the_end_and_nan_is_grey():
+    assert contribution_colours([-9, 9, float("nan")], 1) == ["#1b5fa8", "#ab1f2f", "#9b9b9b"]
+    assert contribution_colours([], 1) == []
+    with pytest.raises(ValueError, match="0"):
+        contribution_colours([1.0], 0)
+
+
+def test_scale_is_symmetric_and_reads_without_colour():
+    positions = [position for position, _ in CONTRIBUTION_STOPS]
+    assert positions == [-p for p in reversed(positions)]
+    light = [lightness(linear_rgb(colour)) for _, colour in CONTRIBUTION_STOPS]
+    middle = len(light) // 2
+    assert np.all(np.diff(light[: middle + 1]) > 5) and np.all(np.diff(light[middle:]) < -5)
+    assert abs(light[0] - light[-1]) < 6  # neither sign looks stronger
+
+
+# A. Machado, IEEE Trans. Vis. Comput. Graph. 15, 1291 (2009), severity 1
+DEFICIENCIES = {
+    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+
+
+@pytest.mark.parametrize("deficiency", DEFICIENCIES)
+def test_signs_stay_apart_for_every_colour_vision(deficiency):
+    matrix = np.array(DEFICIENCIES[deficiency])
+    for strength in (0.3, 0.65, 1.0):
+        minus, plus = (matrix @ linear_rgb(c) for c in contribution_colours([-strength, strength], 1))
+        assert lab_distance(minus, plus) > 20
+
+
+def lab_distance(first: np.ndarray, second: np.ndarray) -> float:
+    """Distance in CIE Lab of two linear sRGB colours, white D65."""
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+    def lab(rgb):
+        f = np.cbrt(np.clip(to_xyz @ np.clip(rgb, 0, 1), 1e-6, None) / [0.9505, 1.0, 1.089])
+        return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+    return float(np.linalg.norm(lab(first) - lab(second)))
+
+
+def test_the_same_scale_everywhere():
+    assert plotly_colour_scale()[0] == [0.0, "#1b5fa8"] and plotly_colour_scale()[-1] == [1.0, "#ab1f2f"]
+    assert all(colour in css_gradient() for _, colour in CONTRIBUTION_STOPS)
+    assert template().layout.colorscale.diverging[3][1] == "#e8e8e6"
+
+
+def test_element_colours_are_jmols():
+    assert element_colour("O") == "#ff0d0d" and element_colour("Ca") == "#3dff00"
+    assert element_colour("H") == element_colour("D") == "#ffffff"
+    assert len({element_colour(e) for e in ("F", "N", "Sr", "Zr")}) == 4
+
+
+def test_numbers_carry_a_sign():
+    assert [signed(v) for v in (0.12, -0.3051, 0.0, -0.0001)] == ["+0.120", "−0.305", "0.000", "0.000"]
+    assert signed(-61.4, 0) == "−61"
+
+
+def test_symbols_are_readable_on_every_colour():
+    for colour in contribution_colours(np.linspace(-1, 1, 41), 1):
+        low, high = sorted(float(linear_rgb(c) @ [0.2126, 0.7152, 0.0722]) for c in (colour, text_on(colour)))
+        assert (high + 0.05) / (low + 0.05) > 2.2
+
+
+def test_bars_show_value_colour_and_error():
+    figure = site_bars(["Sr (A)", "Ti (B)"], np.array([-0.4, 0.2]), 1.0, sd=np.array([0.05, 0.01]))
+    bar = figure.data[0]
+    assert bar.orientation == "h" and list(bar.x) == [-0.4, 0.2]
+    assert list(bar.marker.color) == contribution_colours([-0.4, 0.2], 1.0)
+    assert list(bar.error_x.array) == [0.05, 0.01]
+    assert [a.text for a in figure.layout.annotations] == ["−0.400 ± 0.050", "+0.200 ± 0.010"]
+    assert site_bars(["Sr"], np.array([0.1]), 1.0).data[0].error_x.array is None
+
+
+def test_axis_is_as_long_as_the_scale_or_longer():
+    assert site_bars(["Sr"], np.array([0.1]), 1.0).layout.xaxis.range[1] == pytest.approx(1.08)
+    assert site_bars(["Sr"], np.array([-3.0]), 1.0).layout.xaxis.range[0] == pytest.approx(-3.24)
+
+
+def test_spread_within_an_orbit_only_where_visible():
+    same, different = np.full(3, 0.1), np.array([0.05, 0.1, 0.15])
+    figure = site_bars(["3 O", "3 F"], np.array([0.1, 0.1]), 1.0, spread=[same, different])
+    assert len(figure.data) == 2 and list(figure.data[1].x) == list(different) and list(figure.data[1].y) == [1] * 3
+
+
+def test_many_sites_stand_upright():
+    n = 60
+    figure = site_bars([f"O{i}" for i in range(n)], np.linspace(-1, 1, n), 1.0, dark=True)
+    assert figure.data[0].orientation == "v" and figure.layout.xaxis.showticklabels is False
+    assert figure.layout.height == site_bars(["O"], np.array([1.0]), 1.0).layout.height
