@@ -167,7 +167,7 @@ def _contributions_dict(crystal, found, model_hash: str) -> dict:
         "energy_sd": found.energy_sd,
         "quadrature_error": found.quadrature_error,
         "reference": found.reference_note,
-        "unfamiliar_elements": list(found.unfamiliar),
+        "doubt": found.doubt,
         "notes": list(crystal.notes),
         "sites": sites,
     }
@@ -181,8 +181,8 @@ def _print_contributions(result: dict) -> None:
     print(f"{result['source']}: {result['formula']}, {result['energy']:+.4f}{spread} eV/atom ({result['model']})")
     for note in result["notes"]:
         print(f"  {note}")
-    if result["unfamiliar_elements"]:
-        print(f"  not among the training crystals: {', '.join(result['unfamiliar_elements'])}")
+    if result["doubt"]:
+        print(f"  {result['doubt']}")
     print("  site element role  contribution  relative (eV)")
     for site in result["sites"]:
         spread = f" ± {site['sd']:.3f}" if "sd" in site else ""

@@ -36,7 +36,7 @@ class Contributions:
     role: A, B or X of each site of an ABX3 perovskite, otherwise None
     quadrature_error: |mean of contributions - energy|, eV/atom; rounding only for the linear head
     gate: (N,) mean gate opening, 0 to 1, of the gated head, otherwise None
-    unfamiliar: elements that do not occur in the training crystals
+    doubt: why the prediction is a guess, in a sentence; empty for crystals like those of the training
     """
 
     structure: Structure
@@ -51,7 +51,7 @@ class Contributions:
     reference_note: str
     quadrature_error: float
     gate: np.ndarray | None
-    unfamiliar: tuple[str, ...]
+    doubt: str
     unit: str = "eV"
 
 
@@ -93,7 +93,6 @@ def _one_crystal(model: Model, structure: Structure, energies, sites, gate) -> C
     reference, note = gauge(model, energies, roles)
     relative = sites - reference
     several = len(energies) > 1
-    trained = set(model.card.elements)
     return Contributions(
         structure=structure,
         model=model.card.name,
@@ -107,7 +106,7 @@ def _one_crystal(model: Model, structure: Structure, energies, sites, gate) -> C
         reference_note=note,
         quadrature_error=float(np.abs(sites.mean(1) - energies).max()),
         gate=gate,
-        unfamiliar=tuple(sorted({e.symbol for e in structure.elements} - trained)) if trained else (),
+        doubt=_doubt(model, structure, roles),
     )
 
 
@@ -128,10 +127,17 @@ def gauge(model: Model, energies: np.ndarray, roles: Sequence[str | None]) -> tu
             f"The values average to {shift:+.3f} eV: the energy minus that of the average training crystal."
         )
     reference = np.repeat(energies[:, None], len(roles), axis=1)
-    why = (
-        " This is no ABX3 perovskite, as all training crystals are: take the numbers as a guess." if references else ""
-    )
-    return reference, f"Zero is this crystal's own mean; the values add up to zero.{why}"
+    return reference, "Zero is this crystal's own mean; the values add up to zero."
+
+
+def _doubt(model: Model, structure: Structure, roles: Sequence[str | None]) -> str:
+    trained = model.card.elements
+    unseen = sorted({e.symbol for e in structure.elements} - set(trained)) if trained else []
+    if unseen:
+        return f"No training crystal contains {', '.join(unseen)}: the numbers are a guess."
+    if model.card.reference and not any(roles):
+        return "All training crystals are ABX3 perovskites and this is none: the numbers are a guess."
+    return ""
 
 
 @torch.no_grad()

@@ -17,7 +17,7 @@ def examples() -> dict[str, Structure]:
         "BaTiO3 (tetragonal)": _polar("Ba", "Ti", 3.9910, 4.0352, 0.0224, -0.0244, -0.0105),
         # R. J. Nelmes and W. F. Kuhs, Solid State Commun. 54, 721 (1985); P4mm at 295 K, origin on Pb
         "PbTiO3 (tetragonal)": _polar("Pb", "Ti", 3.902, 4.156, 0.0377, 0.1118, 0.1174),
-        # R. H. Buttner and E. N. Maslen, Acta Cryst. B 48, 644 (1992)
+        # S. Sasaki et al., Acta Cryst. C 43, 1668 (1987)
         "CaTiO3 (Pnma)": Structure.from_spacegroup(
             62, Lattice.orthorhombic(5.4423, 7.6401, 5.3796), ["Ca", "Ti", "O", "O"],
             [[0.0360, 0.25, 0.9932], [0.5, 0, 0], [0.4838, 0.25, 0.0714], [0.2888, 0.0371, 0.7108]],

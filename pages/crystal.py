@@ -121,7 +121,7 @@ def draw_scene(
         st.caption("3Dmol.js comes from the internet; `npm install` in the app's folder makes the viewer work offline.")
 
 
-def headline(result: Contributions, facts: Description, card: Card) -> None:
+def headline(result: Contributions, facts: Description) -> None:
     """Formula, space group and energy; all of it text of our own or escaped."""
     per_formula = result.energy * len(result.structure) / facts.formula_units
     sd = "" if result.energy_sd is None else f" ± {result.energy_sd:.3f}"
@@ -129,7 +129,7 @@ def headline(result: Contributions, facts: Description, card: Card) -> None:
     group = re.sub(r"-(\d)", "\\1\N{COMBINING OVERLINE}", html.escape(facts.space_group))
     group = re.sub(r"_(\d)", r"<sub>\1</sub>", group)
     n = len(result.structure)
-    in_domain = "" if out_of_domain(result, card) else "<span class='cg-quiet'>in domain</span>"
+    in_domain = "" if result.doubt else "<span class='cg-quiet'>in domain</span>"
     st.html(f"""<style>
 .cg-line {{ display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 0.85rem; line-height: 1.35; }}
 .cg-line b {{ font-size: 1.6rem; font-weight: 600; font-variant-numeric: tabular-nums; white-space: nowrap; }}
@@ -143,15 +143,6 @@ def headline(result: Contributions, facts: Description, card: Card) -> None:
 <div class="cg-line"><b>{signed(result.energy)}{sd} <small>eV/atom</small></b>
 <span>{signed(per_formula, 2)} eV per formula unit</span><span>{signed(per_formula * KJ_PER_MOL, 0)} kJ/mol</span>
 </div>""")
-
-
-def out_of_domain(result: Contributions, card: Card) -> str:
-    """Why the numbers are a guess, in one sentence; empty within the training domain."""
-    if result.unfamiliar:
-        return f"No training crystal contains {', '.join(result.unfamiliar)}: the numbers are a guess."
-    if card.reference and not any(result.role):
-        return "All training crystals are ABX3 perovskites and this is none: the numbers are a guess."
-    return ""
 
 
 def about(card: Card, hash_: str) -> None:
@@ -195,11 +186,11 @@ def main() -> None:
     with right:
         top, help_ = st.columns([12, 1])
         with top:
-            headline(result, facts, card)
+            headline(result, facts)
         with help_:
             about(card, model.hash)
-        if doubt := out_of_domain(result, card):
-            st.markdown(f":orange[:material/warning: {doubt}]")
+        if result.doubt:
+            st.markdown(f":orange[:material/warning: {result.doubt}]")
         distinct = orbits(facts, result)
         figure = site_bars(
             [f"{o.name} ({o.role or o.wyckoff})" for o in distinct],

@@ -17,7 +17,7 @@ def contributions(structure: Structure, role, sd=None) -> Contributions:
     return Contributions(
         structure=structure, model="m", energy=float(values.mean()), energy_sd=None, contribution=values,
         relative=values - 1, reference=np.ones(len(values)), sd=sd, role=tuple(role), reference_note="",
-        quadrature_error=0.0, gate=None, unfamiliar=(),
+        quadrature_error=0.0, gate=None, doubt="",
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 GL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
@@ -52,11 +53,10 @@ def app_url(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def chromium():
-    playwright = pytest.importorskip("playwright.sync_api")
     binary = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if binary is None:
-        pytest.skip("no Chromium on this machine; install the distribution's package chromium")
-    with playwright.sync_playwright() as driver:
+        pytest.fail("no Chromium on this machine; install the distribution's package chromium")
+    with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=binary, args=GL)
         yield browser
         browser.close()
