@@ -29,11 +29,13 @@ def sidebar() -> None:
         st.radio(
             "Pooling head",
             heads,
+            index=heads.index("linear") if "linear" in heads else 0,
             captions=[error_caption(cards[head]) for head in heads],
             key="head",
             bind="query-params",
-            help="How atoms become one energy. Gated: accurate; contributions are Aumann-Shapley values. "
-            "Linear: the energy is the mean of one number per atom, so contributions are exact.",
+            help="How atoms become one energy. Linear: the mean of one number per atom, so contributions are exact; "
+            "trained to book an effect on the atom that causes it. Gated: not additive; contributions are "
+            "Aumann-Shapley values.",
         )
         target = cards[heads[0]].target
         st.caption(f"Predicts **{target.short}**: {target.label}, {target.unit}")

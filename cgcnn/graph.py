@@ -16,7 +16,7 @@ import torch
 from vesin import NeighborList
 
 # Edges of the same pair whose lengths differ by less carry the same message and are stored once.
-_SAME_LENGTH = 1e-5  # angstrom
+_SAME_LENGTH = 1e-6  # angstrom
 
 
 @dataclass(frozen=True)
