@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, Timer, TQDMProgressBar
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
@@ -74,6 +75,14 @@ class ProgressBar(TQDMProgressBar):
 
     def init_validation_tqdm(self):
         return Tqdm(disable=True)
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Checkpoints appear under their name only when they are complete, so a kill never leaves half of one."""
+
+    def save_checkpoint(self, checkpoint, path, storage_options=None):
+        super().save_checkpoint(checkpoint, f"{path}.part", storage_options)
+        Path(f"{path}.part").replace(path)
 
 
 class Trainee(pl.LightningModule):
@@ -287,14 +296,9 @@ def _train_member(data, target, network, training, folder, split, progress):
     torch.manual_seed(training.seed)
     scaled = (data.targets - target.mean) / target.sd
     trainee = Trainee(CrystalNetwork(network), training, data.graphs, scaled, train_rows, val_rows, target.sd)
-    best = ModelCheckpoint(
-        folder,
-        filename="best",
-        monitor="val_mae",
-        save_last=True,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
+    every_epoch = {"save_on_train_epoch_end": True, "enable_version_counter": False}
+    best = ModelCheckpoint(folder, filename="best", monitor="val_mae", **every_epoch)
+    last = ModelCheckpoint(folder, filename="last", **every_epoch)
     timer = Timer()
     trainer = pl.Trainer(
         max_epochs=training.epochs,
@@ -307,15 +311,17 @@ def _train_member(data, target, network, training, folder, split, progress):
         reload_dataloaders_every_n_epochs=1,
         callbacks=[
             best,
+            last,
             timer,
             EarlyStopping("val_mae", patience=training.patience),
             *([ProgressBar()] if progress else []),
         ],
+        plugins=[WholeCheckpoints()],
     )
-    last = folder / "last.ckpt"
+    unfinished = folder / "last.ckpt"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # advice on loader workers and on resuming, neither of which applies
-        trainer.fit(trainee, ckpt_path=last if last.is_file() else None)
+        trainer.fit(trainee, ckpt_path=unfinished if unfinished.is_file() else None)
     state = torch.load(folder / "best.ckpt", weights_only=True, map_location="cpu")["state_dict"]
     prefix = "average.module."
     averaged = CrystalNetwork(network)
@@ -334,7 +340,7 @@ def _symbols(data: Dataset, crystals: np.ndarray) -> tuple[str, ...]:
 
 def _remove_checkpoints(out: Path) -> None:
     for folder in out.glob("member-*"):
-        for file in folder.glob("*.ckpt"):
+        for file in folder.glob("*.ckpt*"):
             file.unlink()
         folder.rmdir()
     (out / "run.json").unlink()
