@@ -1,4 +1,4 @@
-"""python -m cgcnn: models, explain, evaluate, train, measure.
+"""python -m cgcnn: models, explain, score, evaluate, train, measure.
 
 Heavy parts are imported by the command that needs them.
 """
@@ -39,6 +39,19 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--max-sites", type=int, help="largest number of atoms in a cell")
     explain.add_argument("--json", action="store_true", help="print JSON")
     explain.set_defaults(run=_explain)
+
+    score = commands.add_parser("score", help="site contributions of a whole data set, as Parquet tables")
+    score.add_argument("dataset", metavar="DATASET", type=Path, help="CSV or Parquet, folder or ZIP of CIFs, JSON of "
+                       "matbench or matminer, extended XYZ, or database of ASE")  # fmt: skip
+    _add_model(score)
+    score.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the tables; the same command "
+                       "goes on where it was stopped")  # fmt: skip
+    score.add_argument("--target", help="column to keep beside the prediction")
+    score.add_argument("--chunk", type=int, metavar="N", help="rows that are written together")
+    score.add_argument("--max-sites", type=int, help="largest number of atoms in a cell")
+    score.add_argument("--workers", type=int, metavar="N", help="processes (default: one for each core)")
+    score.add_argument("--quiet", action="store_true", help="no progress bar")
+    score.set_defaults(run=_score)
 
     evaluate = commands.add_parser("evaluate", help="errors of a model on a data set")
     _add_data(evaluate)
@@ -191,6 +204,29 @@ def _print_contributions(result: dict) -> None:
             f"{site['contribution']:>+13.4f} {site['relative']:>+9.4f}{spread}"
         )
     print(f"  {result['reference']}\n")
+
+
+def _score(options) -> int:
+    from tqdm import tqdm
+
+    from .scoring import score
+
+    given = {name: getattr(options, name) for name in ("target", "chunk", "max_sites", "workers")}
+    # Shown on a terminal only: in a log it would be a thousand lines.
+    with tqdm(unit=" crystals", disable=True if options.quiet else None, smoothing=0.1) as bar:
+
+        def progress(done: int, total: int) -> None:
+            if bar.total is None:
+                bar.initial = bar.n = done  # done by an earlier run, not part of the rate
+            bar.total = total
+            bar.update(done - bar.n)
+
+        given = {name: value for name, value in given.items() if value is not None}
+        about = score(options.dataset, options.model, options.out, progress=progress, **given).about
+    if about["unreadable"]:
+        print(f"{about['unreadable']} rows cannot be read; see {options.out / 'unreadable.csv'}", file=sys.stderr)
+    print(f"{about['crystals']} crystals with {about['sites']} sites in {options.out}")
+    return 0 if about["crystals"] else 1
 
 
 def _load(options, model):

@@ -12,7 +12,7 @@ import torch
 from .graph import CrystalGraph, GraphSettings, build_graph, collate
 from .model import Model
 from .network.pooling import GatedPooling
-from .perovskite import site_roles
+from .perovskite import ROLES, site_roles
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -118,16 +118,31 @@ def gauge(model: Model, energies: np.ndarray, roles: Sequence[str | None]) -> tu
 
     energies: (M,) prediction of every member -> reference (M, N), note
     """
-    references = model.card.reference
-    if roles and all(role in references for role in roles):
-        reference = np.stack([references[role] for role in roles], axis=1)
+    codes = np.array([-1 if role is None else ROLES.index(role) for role in roles], dtype=np.int64)
+    reference = references(model, energies[:, None], codes, np.array([len(roles)]))
+    if roles and all(role in model.card.reference for role in roles):
         shift = energies.mean() - reference.mean()
         return reference, (
             "Zero is the mean contribution of the same role (A, B or X) over the training crystals. "
             f"The values average to {shift:+.3f} eV: the energy minus that of the average training crystal."
         )
-    reference = np.repeat(energies[:, None], len(roles), axis=1)
     return reference, "Zero is this crystal's own mean; the values add up to zero."
+
+
+def references(model: Model, energies: np.ndarray, roles: np.ndarray, sites: np.ndarray) -> np.ndarray:
+    """What is zero for each site of C crystals, N sites in all: see `gauge`.
+
+    energies: (M, C) prediction of every member; roles: (N,) index into `perovskite.ROLES`, -1 for none
+    sites: (C,) number of sites of each crystal -> reference (M, N)
+    """
+    crystal = np.repeat(np.arange(len(sites)), sites)
+    reference = energies[:, crystal]
+    known = model.card.reference
+    has_reference = np.array([*(role in known for role in ROLES), False])[roles]
+    by_role = np.bincount(crystal, weights=~has_reference, minlength=len(sites))[crystal] == 0
+    means = np.stack([known.get(role, np.full(len(energies), np.nan)) for role in ROLES], axis=1)  # (M, 3)
+    reference[:, by_role] = means[:, roles[by_role]]
+    return reference
 
 
 def _doubt(model: Model, structure: Structure, roles: Sequence[str | None]) -> str:

@@ -6,27 +6,26 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from .cif import StructureError, read_first_cell
+from .cell import Cell, StructureError
 from .graph import CrystalGraph, GraphSettings, PackedGraphs, build_graph
 from .perovskite import ROLES, site_roles
+from .sources import DatasetError, Source, open_source, read_cells, row_names
 
-_CRYSTAL_COLUMNS = {"cif", "lattice", "atomic_numbers", "frac_coords"}
-_ID_COLUMNS = ("material_id", "id", "name")
 SPLITS = ("train", "val", "test")
 
 # Part of the cache's key: to be raised when what is cached for the same file changes.
-_CACHE_VERSION = 1
-
-
-class DatasetError(ValueError):
-    """A data set that cannot be used; the message says why and what to do."""
+_CACHE_VERSION = 2
+_ROWS_AT_ONCE = 1024
+# Nearer than any bond; the same as in `structures`.
+_CLOSEST = 0.4  # angstrom
+_CODE = {None: -1, **{role: i for i, role in enumerate(ROLES)}}
 
 
 @dataclass(frozen=True)
@@ -69,39 +68,40 @@ class Dataset:
 
 
 def load_dataset(
-    path: str | Path, target: str | None = None, settings: GraphSettings = GraphSettings(), prefer: str | None = None
+    path: str | Path,
+    target: str | None = None,
+    settings: GraphSettings = GraphSettings(),
+    prefer: str | None = None,
+    *,
+    needs_target: bool = True,
 ) -> Dataset:
-    """Read a CSV (also .gz) or Parquet file with a `cif` column, or `lattice` (9 floats, rows a b c, angstrom),
-    `atomic_numbers` and `frac_coords` (3 N floats); a column `split` is used where there is one.
+    """Read a data set in any format of `sources.open_source`; a column `split` is used where there is one.
 
     target: name of the column with the target; may be left out if `prefer` is one, or only one column can be it
+    needs_target: False where nothing is compared with it; without a target its name is "" and all are nan
     Rows that cannot be read are left out and listed. Graphs are built once and cached by the file's content.
     Raises DatasetError.
     """
-    path = Path(path)
-    table = _read_table(path)
-    if target is None and prefer in table.columns:
-        target = prefer
-    target = find_target(table, target, path.name)
-    graphs, roles, kept, unreadable = _cached_graphs(path, table, settings)
-    if not len(graphs):
-        example = f"; the first: {unreadable[0][1]}" if unreadable else ""
-        raise DatasetError(f"no crystal in {path.name} could be read ({len(unreadable)} rows{example})")
-    table = table[kept]
-    split = (
-        table["split"].cast(pl.String).fill_null("")
-        if "split" in table.columns
-        else pl.repeat("", len(table), eager=True)
-    )
+    source = open_source(path)
+    target = find_target(source, target, prefer, needs_target)
+    built = _cached_graphs(source, settings)
+    if not len(built.graphs):
+        example = f"; the first: {built.unreadable[0][1]}" if built.unreadable else ""
+        raise DatasetError(f"no crystal in {source.name} could be read ({len(built.unreadable)} rows{example})")
+    ids, targets, split = [], [], []
+    for chunk in source.chunks(_ROWS_AT_ONCE, crystals=False):
+        ids += row_names(chunk, len(ids))
+        targets.append(column_numbers(chunk, target))
+        split += column_splits(chunk)
     return Dataset(
-        name=path.name,
-        target=target,
-        ids=np.array(_names(table)),
-        targets=table[target].cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy(),
-        split=split.to_numpy().astype(str),
-        graphs=graphs,
-        roles=roles,
-        unreadable=unreadable,
+        name=source.name,
+        target=target or "",
+        ids=np.array(ids)[built.kept],
+        targets=np.concatenate(targets)[built.kept],
+        split=np.array(split)[built.kept],
+        graphs=built.graphs,
+        roles=built.roles,
+        unreadable=built.unreadable,
     )
 
 
@@ -119,86 +119,104 @@ def split_by_formula(data: Dataset, val: float = 0.2) -> Dataset:
     return replace(data, split=np.array(split))
 
 
-def _read_table(path: Path) -> pl.DataFrame:
-    if not path.is_file():
-        raise DatasetError(f"there is no file {str(path)!r}; give a CSV or Parquet file")
-    try:
-        if path.suffix == ".parquet":
-            table = pl.read_parquet(path)
-        elif ".csv" in path.suffixes:
-            table = pl.read_csv(path, infer_schema_length=None)
-        else:
-            raise DatasetError(f"{path.name} is neither .csv, .csv.gz nor .parquet; convert it to one of these")
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DatasetError(f"{path.name} cannot be read as a table: {str(error).splitlines()[0]}") from error
-    if "cif" not in table.columns and not {"lattice", "atomic_numbers", "frac_coords"} <= set(table.columns):
-        raise DatasetError(
-            f"{path.name} has no column 'cif', nor 'lattice', 'atomic_numbers' and 'frac_coords'; "
-            f"its columns are {', '.join(table.columns[:20])}"
-        )
-    return table
+def find_target(
+    source: Source, target: str | None = None, prefer: str | None = None, needed: bool = True
+) -> str | None:
+    """Column of the target: the one asked for, else `prefer`, else the only one with numbers.
 
-
-def find_target(table: pl.DataFrame, target: str | None, name: str) -> str:
-    """Column of the target: the one asked for, or the only one with numbers. Raises DatasetError."""
-    numeric = [
-        c for c, t in table.schema.items() if t.is_numeric() and c not in _CRYSTAL_COLUMNS and c not in _ID_COLUMNS
-    ]
-    if target is None and len(numeric) == 1:
-        return numeric[0]
+    needed: False to get None where this leaves it open, instead of a DatasetError
+    """
+    if target is None and prefer is not None and source.has_numbers(prefer):
+        return prefer
+    choice = ", ".join(source.numeric) or "none"
+    if target is None and len(source.numeric) == 1:
+        return source.numeric[0]
     if target is None:
-        raise DatasetError(
-            f"the target of {name} is not clear; name a column with --target: {', '.join(numeric) or 'none'}"
-        )
-    if target not in numeric:
-        raise DatasetError(f"{name} has no column {target!r} with numbers; it has {', '.join(numeric) or 'none'}")
+        if not needed:
+            return None
+        raise DatasetError(f"the target of {source.name} is not clear; name a column with --target: {choice}")
+    if not source.has_numbers(target):
+        raise DatasetError(f"{source.name} has no column {target!r} with numbers; it has {choice}")
     return target
 
 
-def _names(table: pl.DataFrame) -> list[str]:
-    for column in _ID_COLUMNS:
-        if column in table.columns:
-            return table[column].cast(pl.String).fill_null("?").to_list()
-    return [f"row {i + 1}" for i in range(len(table))]
+def column_numbers(chunk: pl.DataFrame, column: str | None) -> np.ndarray:
+    """A column of a chunk as float64, nan where there is no number; (rows,)."""
+    if column not in chunk.columns:
+        return np.full(len(chunk), np.nan)
+    values = chunk[column]
+    if values.dtype == pl.String:
+        values = values.str.strip_chars()
+    return values.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
 
 
-def _crystals(table: pl.DataFrame) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray] | StructureError]:
-    """lattice (3, 3), atomic numbers (N,), fractional coordinates (N, 3) of each row, or why not."""
-    if "cif" in table.columns:
-        for text in table["cif"]:
-            try:
-                cell = read_first_cell(text or "")
-                yield cell.lattice, cell.atomic_numbers, cell.frac_coords
-            except StructureError as error:
-                yield error
-        return
-    for lattice, numbers, coords in zip(table["lattice"], table["atomic_numbers"], table["frac_coords"], strict=True):
-        if lattice is None or numbers is None or coords is None or len(lattice) != 9 or len(coords) != 3 * len(numbers):
-            yield StructureError("lattice must hold 9 numbers and frac_coords 3 for each of atomic_numbers")
-        else:
-            yield lattice.to_numpy().reshape(3, 3), numbers.to_numpy(), coords.to_numpy().reshape(-1, 3)
+def column_splits(chunk: pl.DataFrame) -> list[str]:
+    """The split of every row of a chunk, "" where there is none."""
+    if "split" not in chunk.columns:
+        return [""] * len(chunk)
+    return chunk["split"].cast(pl.String).fill_null("").to_list()
 
 
-def _build(table: pl.DataFrame, settings: GraphSettings):
+@dataclass(frozen=True)
+class Built:
+    """What was read of some rows.
+
+    graphs: of C crystals; roles: (sum of sites,) int8, index into `perovskite.ROLES`, -1 for none
+    kept: (C,) int64, their rows; unreadable: (name, reason) of the others
+    """
+
+    graphs: PackedGraphs
+    roles: np.ndarray
+    kept: np.ndarray
+    unreadable: list[tuple[str, str]]
+
+
+def build_rows(chunk: pl.DataFrame, settings: GraphSettings, start: int = 0, max_sites: int | None = None) -> Built:
+    """Graphs and roles of the rows of a chunk; `kept` counts from the chunk's first row.
+
+    start: place of that row in the data set, for the names of rows without an id
+    """
     graphs: list[CrystalGraph] = []
     roles: list[list[int]] = []
     kept: list[int] = []
     unreadable: list[tuple[str, str]] = []
-    names = _names(table)
-    code = {None: -1, **{role: i for i, role in enumerate(ROLES)}}
-    for row, crystal in enumerate(_crystals(table)):
+    names = row_names(chunk, start)
+    for row, crystal in enumerate(read_cells(chunk, max_sites)):
         try:
             if isinstance(crystal, StructureError):
                 raise crystal
             graph = build_graph(*crystal, settings)
+            _check_distances(graph, crystal)
+            role = [_CODE[r] for r in site_roles(*crystal)]
         except ValueError as error:
             unreadable.append((names[row], str(error)))
             continue
+        except Exception as error:  # whatever is wrong with one row must not stop the rest
+            unreadable.append((names[row], f"the crystal cannot be used: {type(error).__name__}: {error}"))
+            continue
         graphs.append(graph)
-        roles.append([code[role] for role in site_roles(*crystal)])
+        roles.append(role)
         kept.append(row)
     roles = np.concatenate(roles or [np.empty(0)]).astype(np.int8)
-    return PackedGraphs.from_graphs(graphs), roles, np.array(kept, dtype=np.int64), unreadable
+    return Built(PackedGraphs.from_graphs(graphs), roles, np.array(kept, dtype=np.int64), unreadable)
+
+
+def _check_distances(graph: CrystalGraph, crystal) -> None:
+    """Raise StructureError where two atoms lie on top of each other."""
+    if len(graph.distance) and graph.distance.min() < _CLOSEST:
+        from .structures import check_cell  # knows the sentence; imported late: it needs pymatgen
+
+        check_cell(Cell(*crystal, labels=()))
+
+
+def _joined(parts: Sequence[Built], starts: Sequence[int]) -> Built:
+    arrays = [part.graphs.arrays() for part in parts] or [PackedGraphs.from_graphs([]).arrays()]
+    return Built(
+        PackedGraphs.from_arrays({name: np.concatenate([a[name] for a in arrays]) for name in arrays[0]}),
+        np.concatenate([part.roles for part in parts] or [np.empty(0, dtype=np.int8)]),
+        np.concatenate([part.kept + s for part, s in zip(parts, starts, strict=True)] or [np.empty(0, dtype=np.int64)]),
+        [entry for part in parts for entry in part.unreadable],
+    )
 
 
 def cache_folder() -> Path:
@@ -207,17 +225,22 @@ def cache_folder() -> Path:
     return Path(os.environ.get("CGCNN_CACHE") or Path(home) / "cgcnn")
 
 
-def _cached_graphs(path: Path, table: pl.DataFrame, settings: GraphSettings):
-    key = hashlib.sha256(path.read_bytes())
-    key.update(json.dumps([_CACHE_VERSION, settings.asdict()]).encode())
+def _cached_graphs(source: Source, settings: GraphSettings) -> Built:
+    key = hashlib.sha256(json.dumps([_CACHE_VERSION, source.fingerprint(), settings.asdict()]).encode())
     file = cache_folder() / f"graphs-{key.hexdigest()[:24]}.npz"
     if file.is_file():
         with np.load(file, allow_pickle=False) as stored:
             unreadable = [tuple(entry) for entry in json.loads(str(stored["unreadable"]))]
-            return PackedGraphs.from_arrays(stored), stored["roles"], stored["kept"], unreadable
-    graphs, roles, kept, unreadable = _build(table, settings)
+            return Built(PackedGraphs.from_arrays(stored), stored["roles"], stored["kept"], unreadable)
+    parts, starts, start = [], [], 0
+    for chunk in source.chunks(_ROWS_AT_ONCE):
+        parts.append(build_rows(chunk, settings, start))
+        starts.append(start)
+        start += len(chunk)
+    built = _joined(parts, starts)
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".part", delete=False) as part:
-        np.savez(part, **graphs.arrays(), roles=roles, kept=kept, unreadable=json.dumps(unreadable))
+        unreadable = json.dumps(built.unreadable)
+        np.savez(part, **built.graphs.arrays(), roles=built.roles, kept=built.kept, unreadable=unreadable)
     Path(part.name).replace(file)
-    return graphs, roles, kept, unreadable
+    return built
