@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 import numpy as np
 import pytest

@@ -125,7 +125,7 @@ PEROVSKITES = {
     "Ba2MgWO6": (rock_salt_ordered("Mg", "W", "Ba", "O", 8.11, 0.264), "Ba", "Mg W"),
     # Slavney, Hu, Lindenberg and Karunadasa, J. Am. Chem. Soc. 138, 2138 (2016)
     "Cs2AgBiBr6": (rock_salt_ordered("Ag", "Bi", "Cs", "Br", 11.27, 0.249), "Cs", "Ag Bi"),
-    # one element on A and on half of B, cryolite type: Winkler, Mueller and Schenk, Z. Kristallogr. 149 (1979)
+    # one element on A and on half of B; idealised cryolite
     "K3AlF6, cubic": (rock_salt_ordered("Al", "K", "K", "F", 8.4, 0.219), "", ""),
     # Chmaissem et al., Phys. Rev. B 62, 14197 (2000)
     "Sr2FeMoO6, I4/m": (

@@ -41,8 +41,8 @@ def sum_over_neighbours(messages: torch.Tensor, batch: GraphBatch, n: int, neigh
     weight = batch.weight.to(messages.dtype)
     total = weight.new_zeros(n).index_add_(0, batch.centre, weight)  # (N,)
     scale = neighbours / total.clamp(min=neighbours)
-    weighted = messages * (weight * scale[batch.centre])[:, None]  # (E, F)
-    return messages.new_zeros(n, messages.shape[1]).index_add_(0, batch.centre, weighted)
+    messages = messages.mul_((weight * scale[batch.centre])[:, None])  # (E, F), in place: see `Convolution.forward`
+    return messages.new_zeros(n, messages.shape[1]).index_add_(0, batch.centre, messages)
 
 
 class Convolution(nn.Module):
@@ -88,13 +88,12 @@ class Convolution(nn.Module):
     def forward(self, v: torch.Tensor, u: torch.Tensor, batch: GraphBatch) -> torch.Tensor:
         x = self.dropout(self.norm(v))
         if self.form == "eq4":
-            messages = self.from_neighbour(x).index_select(0, batch.neighbour) + self.from_edge(u)  # (E, F)
+            messages = self.from_edge(u).add_(self.from_neighbour(x).index_select(0, batch.neighbour))  # (E, F)
             return F.softplus(sum_over_neighbours(messages, batch, len(v), self.neighbours) + self.from_centre(x))
-        z = (
-            self.from_centre(x).index_select(0, batch.centre)
-            + self.from_neighbour(x).index_select(0, batch.neighbour)
-            + self.from_edge(u)
-        )  # (E, 2F)
+        # In place, because fresh arrays of this size cost as much as the arithmetic in them.
+        z = self.from_edge(u)  # (E, 2F)
+        z.add_(self.from_centre(x).index_select(0, batch.centre))
+        z.add_(self.from_neighbour(x).index_select(0, batch.neighbour))
         gate, core = z.chunk(2, dim=1)
         messages = torch.sigmoid(gate) * F.softplus(core)  # (E, F)
         return v + sum_over_neighbours(messages, batch, len(v), self.neighbours)

@@ -1,0 +1,57 @@
+"""python -m cgcnn.perovskite: fit the lattice parameters of the space, measure what built cells are worth."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from ..datasets import load_dataset
+from ..model import load_model
+from .labels import built_cell_accuracy, fit_lattice
+from .lattice import SHIPPED
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit code, 0 for success."""
+    parser = argparse.ArgumentParser(prog="python -m cgcnn.perovskite", description="The space of 18,928 cubic ABX3.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    lattice = commands.add_parser("lattice", help="fit the lattice parameters to the split train of a data set")
+    lattice.add_argument("data", metavar="DATASET")
+    lattice.add_argument("--out", type=Path, default=SHIPPED, metavar="FILE", help="default: the file that is shipped")
+    lattice.set_defaults(run=_lattice)
+    built = commands.add_parser("built", help="errors of a model on relaxed and on built cells")
+    built.add_argument("data", metavar="DATASET")
+    built.add_argument("--model", required=True, help="name of a bundled model, or a folder")
+    built.add_argument("--target", help="column with the target")
+    built.add_argument("--split", default="val", choices=("train", "val", "test", "all"))
+    built.set_defaults(run=_built)
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _lattice(options: argparse.Namespace) -> None:
+    model, errors = fit_lattice(options.data)
+    model.write(options.out)
+    for split, error in errors.items():
+        print(f"lattice parameter, MAE on {split or 'all'}: {error:.4f} angstrom")
+
+
+def _built(options: argparse.Namespace) -> None:
+    model = load_model(options.model)
+    data = load_dataset(options.data, options.target, model.graph_settings, prefer=model.card.target.name)
+    found = built_cell_accuracy(model, data, options.split)
+    unit = model.card.target.unit
+    print(f"{found.n} crystals of {data.name} ({options.split})")
+    print(f"MAE on relaxed cells:  {found.relaxed:.4f} {unit}")
+    print(f"MAE on built cells:    {found.built:.4f} {unit}")
+    print(f"mean |built - relaxed| {found.difference:.4f} {unit}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""Folders and ZIP archives of CIFs, one crystal a file; with `id_prop.csv` the format of the authors' code."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from .source import DatasetError, RowSource, is_number
+
+_CIF = (".cif", ".cif.gz", ".mcif")
+_PROPERTIES = "id_prop.csv"
+_MAX_BYTES = 64 * 2**20  # of one file, unpacked
+
+
+class CifCollection(RowSource):
+    """CIFs of a folder or a ZIP archive; of a file with several crystals the first is taken.
+
+    Where there is an `id_prop.csv` (no header; id, target), its rows are the data set, with <id>.cif beside it;
+    the column of the target is then called "target". Otherwise the files are, in the order of their names.
+    """
+
+    crystal_columns = ("cif",)
+
+    def __init__(self, path: Path):
+        self._archive = None
+        if path.is_dir():
+            self._files = {str(p.relative_to(path).as_posix()): p for p in sorted(path.rglob("*")) if p.is_file()}
+        else:
+            try:
+                self._archive = zipfile.ZipFile(path)
+            except (zipfile.BadZipFile, OSError) as error:
+                raise DatasetError(f"{path.name} is no readable ZIP archive: {error}; pack it again") from error
+            entries = (e for e in self._archive.infolist() if not e.is_dir() and not e.filename.startswith("__MACOSX/"))
+            self._files = {e.filename: e for e in sorted(entries, key=lambda e: e.filename)}
+        self._cifs = [name for name in self._files if name.lower().endswith(_CIF)]
+        self._table = min((n for n in self._files if PurePosixPath(n).name == _PROPERTIES), key=len, default=None)
+        if not self._cifs:
+            raise DatasetError(f"{path.name} holds no .cif file; a folder or archive should hold one crystal a file")
+        super().__init__(path)
+
+    def fingerprint(self) -> str:
+        if self._archive:
+            return super().fingerprint()
+        digest = hashlib.sha256()
+        for name, path in self._files.items():
+            if name.lower().endswith(_CIF):
+                digest.update(f"{name}\0{path.stat().st_size}\0".encode())
+        if self._table:
+            digest.update(self._files[self._table].read_bytes())
+        return digest.hexdigest()
+
+    def read(self, crystals: bool) -> Iterator[tuple[dict, dict]]:
+        if self._table is None:
+            for name in self._cifs:
+                yield {"material_id": _stem(name)}, self._crystal(name) if crystals else {}
+            return
+        folder = PurePosixPath(self._table).parent
+        for record in self._records():
+            name = record["material_id"]
+            path = next((p for p in (str(folder / f"{name}{end}") for end in _CIF) if p in self._files), None)
+            if path is None:
+                yield record, {"problem": f"there is no {name}.cif beside {_PROPERTIES}; add it, or remove the row"}
+            else:
+                yield record, self._crystal(path) if crystals else {}
+
+    def _records(self) -> Iterator[dict]:
+        """Rows of id_prop.csv as {"material_id", "target", ...}; a header, which there should not be, names them."""
+        rows = [row for row in csv.reader(io.StringIO(self._text(self._table))) if row and row[0].strip()]
+        names = ["target"] + [f"target {i}" for i in range(2, max(map(len, rows), default=0))]
+        if rows and len(rows[0]) > 1 and not is_number(_value(rows[0][1])) and f"{rows[0][0]}.cif" not in self._files:
+            names = [cell.strip() for cell in rows.pop(0)[1:]]
+        for row in rows:
+            values = {name: _value(cell) for name, cell in zip(names, row[1:], strict=False)}
+            yield {"material_id": row[0].strip(), **values}
+
+    def _crystal(self, name: str) -> dict:
+        try:
+            return {"cif": self._text(name)}
+        except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, ValueError) as error:
+            return {"problem": f"{PurePosixPath(name).name} cannot be opened: {str(error).splitlines()[0]}"}
+
+    def _text(self, name: str) -> str:
+        entry = self._files[name]
+        size = entry.file_size if self._archive else entry.stat().st_size
+        if size > _MAX_BYTES:
+            raise ValueError(f"it has {size >> 20} MB, and {_MAX_BYTES >> 20} MB is the limit")
+        data = self._archive.read(entry) if self._archive else entry.read_bytes()
+        if data[:2] == b"\x1f\x8b":
+            with gzip.open(io.BytesIO(data)) as file:
+                data = file.read(_MAX_BYTES)
+        try:
+            return data.decode("utf-8-sig")
+        except UnicodeDecodeError:  # as in old crystallographic files
+            return data.decode("latin-1")
+
+
+def _stem(name: str) -> str:
+    for end in (".gz", ".cif", ".mcif"):
+        name = name[: -len(end)] if name.lower().endswith(end) else name
+    return name
+
+
+def _value(text: str) -> float | str | None:
+    try:
+        return float(text)
+    except ValueError:
+        return text.strip() or None

@@ -1,0 +1,175 @@
+"""The JSON of matbench and matminer: a table of pandas with structures as pymatgen writes them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from .source import ID_COLUMNS, DatasetError, RowSource, is_number
+
+_BLOCK = 2**20
+_LONGEST = 2**28  # of one value, characters
+_SPACE = re.compile(r"[ \t\n\r]*")
+
+
+class JsonSource(RowSource):
+    """{"index", "columns", "data"} or a list of records, also .gz; the structures are in the column `structure`.
+
+    The file is read value by value. Structures stay JSON until they are rebuilt from lattice, species and
+    coordinates: pymatgen's own decoder imports any module that a file names.
+    """
+
+    crystal_columns = ("structure",)
+
+    def __init__(self, path: Path):
+        self._columns: list[str] | None = None
+        self._index: list | None = None
+        super().__init__(path)
+        if not self.rows:
+            raise DatasetError(f"{path.name} holds no rows of a table; bring the JSON of matbench or matminer")
+
+    def _scan(self) -> None:
+        with self._open() as file:
+            stream = JsonStream(file, self.name)
+            if stream.peek() == "{":
+                for key in stream.entries():
+                    if key in ("columns", "index"):
+                        value = stream.value()
+                        if isinstance(value, list):
+                            setattr(self, f"_{key}", value)
+                    else:
+                        stream.skip()
+                if self._columns is None:
+                    raise DatasetError(
+                        f'{self.name} has no "columns"; bring a table as matbench or matminer writes it '
+                        '({"index", "columns", "data"}), or a list of records'
+                    )
+        super()._scan()
+
+    def read(self, crystals: bool) -> Iterator[tuple[dict, dict]]:
+        number = 0
+        try:
+            for number, record in enumerate(self._rows(), start=1):
+                yield self._row(record, number - 1, crystals)
+        except (OSError, EOFError) as error:
+            yield {}, {"problem": f"{self.name} is damaged behind row {number}: {error}"}
+        except DatasetError as error:
+            if not number:
+                raise
+            yield {}, {"problem": str(error)}
+
+    def _row(self, record: object, number: int, crystals: bool) -> tuple[dict, dict]:
+        if self._columns is not None:
+            record = dict(zip(self._columns, record, strict=False)) if isinstance(record, list) else {}
+        if not isinstance(record, dict):
+            return {}, {"problem": "this entry is no record with a structure"}
+        if "sites" in record:
+            structure, values = record, {}
+        else:
+            structure = record.get("structure")
+            values = {k: v for k, v in record.items() if is_number(v) or isinstance(v, str)}
+        if self._index and number < len(self._index) and not values.keys() & set(ID_COLUMNS):
+            values["material_id"] = str(self._index[number])
+        if structure is None:
+            return values, {"problem": "this row has no structure"}
+        return values, {"structure": json.dumps(structure)} if crystals else {}
+
+    def _rows(self) -> Iterator[object]:
+        with self._open() as file:
+            stream = JsonStream(file, self.name)
+            if stream.peek() == "[":
+                yield from stream.items()
+                return
+            for key in stream.entries():
+                if key == "data" and stream.peek() == "[":
+                    yield from stream.items()
+                else:
+                    stream.skip()
+
+    def _open(self):
+        opened = gzip.open if self.path.suffix == ".gz" else open
+        return opened(self.path, "rt", encoding="utf-8", errors="replace")
+
+
+class JsonStream:
+    """The values of a JSON text one at a time, so that only one of them is in memory."""
+
+    def __init__(self, file, name: str):
+        self._file, self._name = file, name
+        self._text, self._at, self._end = "", 0, False
+        self._decoder = json.JSONDecoder()
+
+    def _more(self) -> None:
+        block = self._file.read(max(_BLOCK, len(self._text) - self._at))  # doubles, so a long value costs no squares
+        self._end = not block
+        self._text = self._text[self._at :] + block
+        self._at = 0
+
+    def peek(self) -> str:
+        """The next character that is no space, "" at the end."""
+        while True:
+            self._at = _SPACE.match(self._text, self._at).end()
+            if self._at < len(self._text):
+                return self._text[self._at]
+            if self._end:
+                return ""
+            self._more()
+
+    def _take(self, wanted: str) -> str:
+        found = self.peek()
+        if not found or found not in wanted:
+            raise DatasetError(
+                f"{self._name} is damaged: '{found or 'the end of the file'}' where '{wanted[0]}' should be"
+            )
+        self._at += 1
+        return found
+
+    def value(self) -> object:
+        """The next value."""
+        self.peek()
+        while True:
+            try:
+                value, end = self._decoder.raw_decode(self._text, self._at)
+            except (json.JSONDecodeError, RecursionError) as error:
+                if self._end or len(self._text) > _LONGEST:
+                    raise DatasetError(f"{self._name} is damaged or cut short: {error}; download it again") from None
+            else:
+                if end < len(self._text) or self._end:  # a number may go on in the next block
+                    self._at = end
+                    return value
+            self._more()
+
+    def skip(self) -> None:
+        """Leave out the next value, a long list element by element."""
+        if self.peek() == "[":
+            for _ in self.items():
+                pass
+        else:
+            self.value()
+
+    def items(self) -> Iterator[object]:
+        """The elements of a list."""
+        self._take("[")
+        if self.peek() == "]":
+            self._at += 1
+            return
+        while True:
+            yield self.value()
+            if self._take(",]") == "]":
+                return
+
+    def entries(self) -> Iterator[str]:
+        """The keys of an object; the value behind each has to be taken before the next."""
+        self._take("{")
+        if self.peek() == "}":
+            self._at += 1
+            return
+        while True:
+            key = self.value()
+            self._take(":")
+            yield key
+            if self._take(",}") == "}":
+                return

@@ -1,0 +1,79 @@
+"""CSV and Parquet, scanned lazily."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from .source import ARRAY_COLUMNS, CRYSTAL_COLUMNS, ID_COLUMNS, TEXT_COLUMNS, DatasetError, Source, rebatched
+
+
+class TableSource(Source):
+    """A CSV (also .gz) or Parquet file; the columns of a CSV are text until they are used."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._csv = path.suffix != ".parquet"
+        try:
+            self._table = (
+                # All text: a value of the wrong type must not stop the rest.
+                pl.scan_csv(path, infer_schema=False, truncate_ragged_lines=True, encoding="utf8-lossy")
+                if self._csv
+                else pl.scan_parquet(path, glob=False)
+            )
+            schema = self._table.collect_schema()
+            self._crystal = _crystal_columns(tuple(schema), path.name)
+            self.columns = tuple(name for name in schema if name not in CRYSTAL_COLUMNS)
+            values = [name for name in self.columns if name not in ID_COLUMNS]
+            if self._csv:
+                self.rows, self.numeric, self._some_numbers = self._scan(values)
+            else:
+                self.rows = self._table.select(pl.len()).collect().item()
+                self.numeric = self._some_numbers = tuple(name for name in values if schema[name].is_numeric())
+        except pl.exceptions.NoDataError:
+            raise DatasetError(f"{path.name} is empty; it should hold one crystal a row") from None
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise DatasetError(f"{path.name} cannot be read as a table: {_first_line(error)}") from error
+
+    def _scan(self, values: list[str]) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
+        numbers = [_number(name).is_finite().sum().alias(f"numbers {name}") for name in values]
+        given = [pl.col(name).is_not_null().sum().alias(f"given {name}") for name in values]
+        counts = self._table.select(pl.len().alias("rows"), *numbers, *given).collect(engine="streaming").row(0)
+        numbers, given = counts[1 : 1 + len(values)], counts[1 + len(values) :]
+        some = tuple(name for name, n in zip(values, numbers, strict=True) if n)
+        # A formula column may hold "NaN", sodium nitride.
+        every = tuple(name for name, n, g in zip(values, numbers, given, strict=True) if n and n == g)
+        return counts[0], every, some
+
+    def has_numbers(self, column: str) -> bool:
+        return column in self._some_numbers
+
+    def chunks(self, size: int, start: int = 0, crystals: bool = True) -> Iterator[pl.DataFrame]:
+        columns = [*self.columns, *(self._crystal if crystals else ())]
+        table = self._table.slice(start).select(columns)
+        try:
+            yield from rebatched(table.collect_batches(chunk_size=size, maintain_order=True), size)
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise DatasetError(f"{self.name} is damaged: {_first_line(error)}") from error
+
+
+def _number(name: str) -> pl.Expr:
+    return pl.col(name).str.strip_chars().cast(pl.Float64, strict=False)
+
+
+def _crystal_columns(columns: tuple[str, ...], name: str) -> tuple[str, ...]:
+    for column in TEXT_COLUMNS:
+        if column in columns:
+            return (column,)
+    if set(ARRAY_COLUMNS) <= set(columns):
+        return ARRAY_COLUMNS
+    raise DatasetError(
+        f"{name} has no column 'cif', nor 'lattice', 'atomic_numbers' and 'frac_coords'; "
+        f"its columns are {', '.join(columns[:20])}"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,110 @@
+"""The benchmark: it runs, also without PyTorch Geometric, and compares only what agrees."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+
+from benchmarks import field
+from benchmarks.run import (
+    EXACTLY_12,
+    GROUPS,
+    Row,
+    cells,
+    checked_cgconv_network,
+    default_network,
+    group_text,
+    measured,
+    training,
+    truncated_graphs,
+    verdict,
+)
+from benchmarks.timing import Timing
+from cgcnn.contributions import structure_graph
+from cgcnn.graph import GraphSettings
+from cgcnn.network.convolution import Convolution
+
+SMALL = cells(((1, 1, 1),))
+ONCE = Timing(seconds=0, at_least=1)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As in the benchmark; more threads wait for each other on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def without_cgconv(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch_geometric", None)
+
+
+@pytest.fixture
+def with_cgconv():
+    if not field.has_cgconv():
+        pytest.skip("torch_geometric is not installed: pip install -r benchmarks/requirements.txt")
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
+def test_runs_without_pytorch_geometric(group, without_cgconv):
+    if group.rows is training:
+        group = replace(group, rows=partial(training, batches=1))
+    rows = measured(group, SMALL[:1], ONCE)
+    assert rows and all(row.ours > 0 and row.cell == "5 atoms, ideal" for row in rows)
+    compared = {row.step for row in rows if row.field is not None}
+    assert bool(compared) == (group.name in ("Reading", "Graph"))
+    text = group_text(group, rows)
+    assert all(row.step in text for row in rows)
+    assert max(map(len, text.splitlines())) <= 74
+
+
+def test_convolution_is_cgconv(with_cgconv):
+    torch.manual_seed(1)
+    for cell in SMALL:
+        merged, single = truncated_graphs(cell)
+        assert len(single.centre) == 12 * len(cell.structure)
+        convolution = Convolution(32, 41, norm=False)
+        field.check_convolution(convolution, field.cgconv(convolution), merged)
+        assert checked_cgconv_network(default_network("gated"), merged) is not None
+
+
+def test_a_mismatch_stops_the_benchmark(with_cgconv):
+    merged, _ = truncated_graphs(SMALL[0])
+    convolution = Convolution(32, 41, norm=False)
+    operator = field.cgconv(convolution)
+    with torch.no_grad():
+        operator.lin_s.bias += 1e-3
+    with pytest.raises(field.Mismatch, match="the convolution and CGConv"):
+        field.check_convolution(convolution, operator, merged)
+
+
+def test_the_graphs_are_those_of_pymatgen():
+    for cell in SMALL:
+        field.check_graph(structure_graph(cell.structure, EXACTLY_12), cell.structure)
+        shorter = structure_graph(cell.structure, GraphSettings(radius=3.0, truncate=True))
+        with pytest.raises((field.Mismatch, ValueError)):
+            field.check_graph(shorter, cell.structure)
+    with pytest.raises(ValueError, match="truncate"):
+        field.single_images(structure_graph(SMALL[1].structure, GraphSettings()))
+
+
+def test_verdict_names_what_is_missed():
+    rows = [Row("finished graph", "small", 1.0, 20.0), Row("finished graph", "large", 1.0, 50.0)]
+    text = verdict(rows)
+    assert "found 20.0 to 50.0, missed in part" in text and "small (20.0)" in text and "Limit: a small cell" in text
+    assert "training epoch: 2 times faster; not compared" in text
+
+
+def test_tasks_take_turns():
+    turns = []
+    clock = iter(range(1000)).__next__
+    times = Timing(seconds=0, at_least=3, clock=clock).milliseconds([lambda: turns.append(0), lambda: turns.append(1)])
+    assert turns == [0, 0, 1, 1] + [0, 1] * 3
+    assert times == [1000.0, 1000.0]
