@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.set_defaults(run=_evaluate)
 
     measure = commands.add_parser(
-        "measure", help="accuracy and faithfulness of a model on the val split, written to its card"
+        "measure", help="accuracy, faithfulness and reference of a model, measured anew and written to its card"
     )
     _add_data(measure)
     _add_model(measure)
@@ -276,7 +276,9 @@ def _measure(options) -> int:
         other = load_model(options.without, torch.float32)
         compared = measure(other, data)
         _print_measured(f"{model.card.name} without swap consistency", compared)
-        found["comparison"] = {"without swap consistency": compared}
+        found["comparison"] = {
+            "without swap consistency": {name: compared[name] for name in ("accuracy", "faithfulness")}
+        }
     update_card(model_folder(options.model), **found)
     return 0
 

@@ -65,18 +65,18 @@ def site_contributions(model: Model, data: Dataset, crystals: np.ndarray) -> tup
 def role_references(model: Model, data: Dataset, crystals: np.ndarray) -> tuple[dict[str, list[float]], float]:
     """The gauge of a model: mean contribution of each role over the crystals, one value a member, in eV.
 
-    Also the 95th percentile of |contribution - reference|, a common end for colour scales. ({}, percentile about
+    Also the 99th percentile of |contribution - reference|, a common end for colour scales. ({}, percentile about
     each crystal's mean) for data without perovskites.
     """
     values, rows = site_contributions(model, data, crystals)
     role = data.roles[rows]
     references = {name: values[:, role == i].mean(1) for i, name in enumerate(ROLES) if np.any(role == i)}
     if set(references) != set(ROLES):
-        return {}, float(np.quantile(np.abs(values.mean(0) - values.mean()), 0.95))
+        return {}, float(np.quantile(np.abs(values.mean(0) - values.mean()), 0.99))
     relative = np.concatenate(
         [(values[:, role == i] - ref[:, None]).mean(0) for i, ref in enumerate(references.values())]
     )
-    return {name: ref.tolist() for name, ref in references.items()}, float(np.quantile(np.abs(relative), 0.95))
+    return {name: ref.tolist() for name, ref in references.items()}, float(np.quantile(np.abs(relative), 0.99))
 
 
 @dataclass(frozen=True)
@@ -181,10 +181,13 @@ def _pair_faithfulness(data: Dataset, crystals: np.ndarray, contribution: np.nda
 
 
 def measure(model: Model, data: Dataset) -> dict[str, dict]:
-    """What a card says of a model on the `val` split: {"accuracy": {"val": ...}, "faithfulness": ...}."""
+    """Fields of a card: accuracy and faithfulness on `val`, reference and colour limit from `train`."""
+    reference, limit = role_references(model, data, data.rows("train"))
     return {
         "accuracy": {"val": accuracy(model, data, "val").asdict()},
         "faithfulness": faithfulness(model, data, "val"),
+        "reference": reference,
+        "colour_limit": float(f"{limit:.1g}"),
     }
 
 

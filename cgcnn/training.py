@@ -21,7 +21,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from .datasets import Dataset, DatasetError, split_by_formula
-from .evaluation import measure, pooled_reference, role_references
+from .evaluation import measure, pooled_reference
 from .graph import GraphSettings, PackedGraphs
 from .model import Card, Model, Target
 from .network import CrystalNetwork, NetworkSettings
@@ -262,9 +262,7 @@ def train(
     model = Model(tuple(members), card)
     for member, reference in zip(members, pooled_reference(model, data, train_rows), strict=False):
         member.head.reference.copy_(reference)
-    references, limit = role_references(model, data, train_rows)
-    model = replace(model, card=replace(card, reference=references, colour_limit=float(f"{limit:.1g}")))
-    model = replace(model, card=replace(model.card, **measure(model, data)))
+    model = replace(model, card=replace(card, **measure(model, data)))
     model.save(out)
     _remove_checkpoints(out)
     return model

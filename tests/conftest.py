@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-
-
+import cgcnn  # noqa: F401  before torch, since it settles how idle threads wait  # isort: skip
 import numpy as np
 import pytest
 import torch
