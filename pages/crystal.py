@@ -141,7 +141,8 @@ def headline(result: Contributions, facts: Description) -> None:
 <span><i>{group}</i> ({facts.number})</span><span>{html.escape(facts.crystal_system)}</span>
 <span>{n} atom{"s" if n != 1 else ""}</span>{in_domain}</div>
 <div class="cg-line"><b>{signed(result.energy)}{sd} <small>eV/atom</small></b>
-<span>{signed(per_formula, 2)} eV per formula unit</span><span>{signed(per_formula * KJ_PER_MOL, 0)} kJ/mol</span>
+<span title="per formula unit">{signed(per_formula, 2)} eV/f.u.</span>
+<span title="per mole of formula units">{signed(per_formula * KJ_PER_MOL, 0)} kJ/mol</span>
 </div>""")
 
 

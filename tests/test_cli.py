@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import perovskite
+from builders import perovskite
 
 from cgcnn.cli import main
 from cgcnn.model import bundled

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import perovskite, small_model, small_network
+from builders import perovskite, small_model, small_network
 
 from cgcnn.contributions import explain
 from cgcnn.model import Model

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import perovskite
+from builders import perovskite
 from pymatgen.core import Lattice, Structure
 
 from cgcnn.cell import SYMBOLS

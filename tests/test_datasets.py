@@ -9,7 +9,7 @@ import ase.io
 import numpy as np
 import polars as pl
 import pytest
-from conftest import perovskite
+from builders import perovskite
 from pymatgen.core import Structure
 
 from cgcnn.contributions import structure_graph

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import perovskite, small_model
+from builders import perovskite, small_model
 
 from cgcnn.contributions import explain
 from cgcnn.model import Card, ModelError, bundled, load_model, update_card

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import HEADS, small_network
+from builders import HEADS, small_network
 from torch.nn import functional as F
 
 from cgcnn.contributions import structure_graph

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import polars as pl
 import pytest
-from conftest import small_model
+from builders import small_model
 
 from cgcnn.datasets import DatasetError, load_dataset
 from cgcnn.graph import build_graph

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import perovskite
+from builders import perovskite
 
 from cgcnn.contributions import structure_graph
 from cgcnn.graph import GraphSettings, collate

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from conftest import perovskite, small_model, small_network
+from builders import perovskite, small_model, small_network
 
 from cgcnn.cli import main
 from cgcnn.contributions import explain

@@ -55,7 +55,7 @@ def test_first_visit_shows_an_example_with_its_energy(app):
 
 def test_units_of_the_headline_agree(app):
     text = headline(app).replace("−", "-")
-    formula_unit = float(re.search(r"([+-]?\d+\.\d+) eV per formula unit", text)[1])
+    formula_unit = float(re.search(r"([+-]?\d+\.\d+) eV/f.u.", text)[1])
     kj = float(re.search(r"([+-]?\d+) kJ/mol", text)[1])
     assert formula_unit == pytest.approx(5 * energy(app), abs=0.008)
     assert kj == pytest.approx(96.485 * 5 * energy(app), abs=0.8)
