@@ -269,7 +269,9 @@ def train(
 
 
 def _claim(out: Path, run: dict) -> None:
-    """Note in the folder which run it belongs to. Raises DatasetError if it belongs to another."""
+    """Note in the folder which run it belongs to. Raises DatasetError if it belongs to another, or is finished."""
+    if (out / "card.json").is_file():
+        raise DatasetError(f"{out} holds a finished model; delete it or choose another --out")
     file = out / "run.json"
     if file.is_file():
         other = json.loads(file.read_text())

@@ -252,6 +252,12 @@ def test_missing_centring_shows_in_the_number_of_formula_units():
     assert "4 formula units" in cell.notes[0]
 
 
+def test_formula_of_the_whole_cell_as_the_materials_project_writes_it():
+    symmetry = "_chemical_formula_sum 'Cl4 Na4'\n_cell_formula_units_Z 4\n_symmetry_space_group_name_H-M 'F m -3 m'"
+    cell = read_first_cell(cif_text(["Na1 0 0 0", "Cl1 .5 .5 .5"], 5.62, symmetry=symmetry))
+    assert len(cell) == 8 and cell.notes == ()
+
+
 def test_line_ends_marks_and_old_encodings():
     text = with_symbol("P m -3 m", PEROVSKITE, 3.905).replace("data_test", "# M\u00fcller, 3.9 \u00c5\ndata_test")
     for data in (

@@ -127,6 +127,12 @@ def test_other_settings_do_not_resume(file, tmp_path):
         run(file, out, epochs=1)
 
 
+def test_a_finished_model_is_not_overwritten(file, tmp_path):
+    run(file, tmp_path / "toy", epochs=1)
+    with pytest.raises(DatasetError, match="finished model"):
+        run(file, tmp_path / "toy", epochs=1)
+
+
 def test_several_members(file, tmp_path):
     model = run(file, tmp_path / "pair", epochs=2, members=2)
     assert len(model.members) == 2 and all(len(v) == 2 for v in model.card.reference.values())
