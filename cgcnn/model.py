@@ -156,6 +156,7 @@ class Model:
         folder.mkdir(parents=True, exist_ok=True)
         weights = {name: t.detach().to(torch.float32, copy=True) for name, t in self._tensors().items()}
         save_file(weights, folder / "weights.safetensors.part")
+        (folder / "weights.safetensors.part").chmod(0o644)  # safetensors keeps them from other users
         self.card.write(folder / "card.json.part")
         (folder / "weights.safetensors.part").replace(folder / "weights.safetensors")
         (folder / "card.json.part").replace(folder / "card.json")
