@@ -93,7 +93,8 @@ def swap_consistency(contributions: torch.Tensor, batch: GraphBatch, swapped: to
 
     Shapes: contributions (N,) of a batch in which crystals 0 and 1, 2 and 3, ... are pairs; swapped (P,) -> scalar
     """
-    site = torch.arange(len(batch.crystal), device=batch.crystal.device) - (batch.sites.cumsum(0) - batch.sites)[batch.crystal]
+    first_site = batch.sites.cumsum(0) - batch.sites
+    site = torch.arange(len(batch.crystal), device=batch.crystal.device) - first_site[batch.crystal]
     differs = swapped[batch.crystal // 2]
     paired = differs >= 0
     first, second = (paired & (batch.crystal % 2 == side) & (site != differs) for side in (0, 1))
