@@ -14,6 +14,8 @@ SYMBOLS = (  # noqa: SIM905
 ).split()
 ATOMIC_NUMBER = {symbol: z for z, symbol in enumerate(SYMBOLS) if z}
 HYDROGEN_ISOTOPES = {"D": "deuterium", "T": "tritium"}
+# Two atoms closer than this are a mistake in the file; the shortest bond of all, H-H, measures 0.74.
+CLOSEST = 0.4  # angstrom
 HEAVIEST = 103  # Lr, the last element with features
 # Occupancies from here on count as full: refined values such as 0.995(4) are no disorder.
 FULL_OCCUPANCY = 0.99

@@ -13,18 +13,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from .cell import Cell, StructureError
+from .cell import CLOSEST, Cell, StructureError
 from .graph import CrystalGraph, GraphSettings, PackedGraphs, build_graph
 from .perovskite import ROLES, site_roles
 from .sources import DatasetError, Source, open_source, read_cells, row_names
 
-SPLITS = ("train", "val", "test")
-
 # Part of the cache's key: to be raised when what is cached for the same file changes.
 _CACHE_VERSION = 2
 _ROWS_AT_ONCE = 1024
-# Nearer than any bond; the same as in `structures`.
-_CLOSEST = 0.4  # angstrom
 _CODE = {None: -1, **{role: i for i, role in enumerate(ROLES)}}
 
 
@@ -203,7 +199,7 @@ def build_rows(chunk: pl.DataFrame, settings: GraphSettings, start: int = 0, max
 
 def _check_distances(graph: CrystalGraph, crystal) -> None:
     """Raise StructureError where two atoms lie on top of each other."""
-    if len(graph.distance) and graph.distance.min() < _CLOSEST:
+    if len(graph.distance) and graph.distance.min() < CLOSEST:
         from .structures import check_cell  # knows the sentence; imported late: it needs pymatgen
 
         check_cell(Cell(*crystal, labels=()))

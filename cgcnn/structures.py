@@ -17,15 +17,13 @@ from pathlib import Path
 import numpy as np
 from pymatgen.core import Element, Lattice, Structure
 
-from .cell import HEAVIEST, SYMBOLS, Cell, StructureError, too_many_sites, whole_atom, wrapped
+from .cell import CLOSEST, HEAVIEST, SYMBOLS, Cell, StructureError, too_many_sites, whole_atom, wrapped
 from .cif import read_cif
 from .formats.poscar import looks_like_poscar, read_poscar
 from .formats.pymatgen_json import read_json
 from .formats.xyz import read_xyz
 
 DEFAULT_MAX_SITES = 1000
-# Two atoms closer than this are a mistake in the file; the shortest bond of all, H-H, measures 0.74.
-CLOSEST = 0.4  # angstrom
 _MAX_BYTES = 64 * 2**20  # of one unpacked file
 
 _ELEMENT = [None] + [Element(symbol) for symbol in SYMBOLS[1 : HEAVIEST + 1]]

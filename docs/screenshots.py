@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -23,33 +24,46 @@ SOFTWARE_WEBGL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "
 
 
 @contextmanager
-def running_app() -> Iterator[str]:
-    """The app on a free port; its URL."""
+def running_app(log: Path) -> Iterator[str]:
+    """The app on a free port; its URL. What it prints goes to `log`; RuntimeError with that if it does not start."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with log.open("w") as terminal:
+        server = subprocess.Popen(
+            command, cwd=ROOT, stdout=terminal, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+        )
     try:
         url = f"http://localhost:{port}"
-        for _ in range(150):
+        for _ in range(300):
+            if server.poll() is not None:
+                raise RuntimeError(f"the app ended at once:\n{log.read_text()}")
             try:
                 urllib.request.urlopen(f"{url}/_stcore/health", timeout=1)
                 break
             except (urllib.error.URLError, OSError):
                 time.sleep(0.2)
+        else:
+            raise RuntimeError(f"the app did not start within a minute:\n{log.read_text()}")
         yield url
     finally:
         server.terminate()
         server.wait(20)
 
 
+def chromium_program() -> str:
+    """Path of the installed Chromium. Raises RuntimeError if there is none."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        raise RuntimeError("no Chromium on this machine; install the distribution's package chromium")
+    return found
+
+
 def main() -> None:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        sys.exit("Chromium is needed: install the distribution's package chromium")
-    with running_app() as url, sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=SOFTWARE_WEBGL)
+    log = Path(tempfile.mkdtemp()) / "terminal.txt"
+    with running_app(log) as url, sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium_program(), args=SOFTWARE_WEBGL)
         page = browser.new_page(viewport=dict(width=1280, height=760), color_scheme="light")
         page.goto(f"{url}/?example=BaTaO2N+%28ordered%29&head=linear")
         page.frame_locator("iframe").first.locator("canvas").first.wait_for(timeout=60_000)

@@ -2,62 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import sync_playwright
 
-ROOT = Path(__file__).resolve().parents[2]
-GL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+from docs.screenshots import SOFTWARE_WEBGL, chromium_program, running_app
 
 
 @pytest.fixture(scope="session")
 def app_url(tmp_path_factory):
-    """URL of the running app; its terminal output goes to a file."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    """URL of the running app, which must not print a traceback."""
     log = tmp_path_factory.mktemp("app") / "terminal.txt"
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
-    with log.open("w") as terminal:
-        server = subprocess.Popen(
-            command, cwd=ROOT, stdout=terminal, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=dict(os.environ)
-        )
-    url = f"http://localhost:{port}"
-    try:
-        for _ in range(300):
-            if server.poll() is not None:
-                pytest.fail(f"the app ended at once:\n{log.read_text()}")
-            try:
-                urllib.request.urlopen(f"{url}/_stcore/health", timeout=1)
-                break
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.2)
-        else:
-            pytest.fail(f"the app did not start within a minute:\n{log.read_text()}")
+    with running_app(log) as url:
         yield url
-    finally:
-        server.terminate()
-        server.wait(20)
     assert "Traceback" not in log.read_text(), log.read_text()
 
 
 @pytest.fixture(scope="session")
 def chromium():
-    binary = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if binary is None:
-        pytest.fail("no Chromium on this machine; install the distribution's package chromium")
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=binary, args=GL)
+        browser = driver.chromium.launch(executable_path=chromium_program(), args=SOFTWARE_WEBGL)
         yield browser
         browser.close()
 
