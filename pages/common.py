@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 
 import streamlit as st
 
@@ -18,6 +19,7 @@ log = logging.getLogger("cgcnn.app")
 # stmol calls a function that Streamlit has deprecated; `show_scene` is ready for its end, users need not read of it
 logging.getLogger("streamlit.deprecation_util").addFilter(lambda r: "components.v1.html" not in r.getMessage())
 
+CRYSTAL_PAGE = "pages/crystal.py"
 HEADS = ("gated", "linear", "mean")  # order in the sidebar
 
 
@@ -81,6 +83,23 @@ def described(key: str, _crystal: Crystal) -> Description:
 @st.cache_data(show_spinner="Explaining", max_entries=400)
 def explained(model_name: str, model_hash: str, key: str, _crystal: Crystal) -> Contributions:
     return explain(model_named(model_name), [_crystal.structure])[0]
+
+
+def open_crystal(crystal: Crystal) -> None:
+    """Leave for the Crystal page, which shows this crystal of a data set."""
+    st.session_state.update(handed=crystal, source="handed")
+    st.switch_page(CRYSTAL_PAGE)
+
+
+def open_perovskite(formula: str) -> None:
+    """Leave for the Crystal page, which shows this member of the perovskite space; the URL there can be shared."""
+    st.session_state.update(perovskite=formula, source="perovskite")
+    st.switch_page(CRYSTAL_PAGE)
+
+
+def plain(text: str) -> str:
+    """Text from a file as Markdown shows it literally."""
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!|~$<>:&])", r"\\\1", " ".join(text.split())[:400])
 
 
 def is_dark() -> bool:

@@ -11,6 +11,7 @@ import streamlit as st
 from cgcnn.contributions import KJ_PER_MOL, Contributions
 from cgcnn.examples import examples
 from cgcnn.model import Card, ModelError
+from cgcnn.perovskite.space import space_structure
 from cgcnn.plots import contribution_colours, element_colour, signed, site_bars
 from cgcnn.structures import Crystal, Unreadable
 from cgcnn.symmetry import Description
@@ -25,6 +26,7 @@ from pages.common import (
     is_dark,
     log,
     model_named,
+    plain,
     read,
     show_scene,
 )
@@ -35,7 +37,10 @@ MOST_DRAWN = 3000  # sites of a supercell that a browser still turns smoothly
 
 
 def choose_crystal() -> Crystal:
-    """Example, upload or pasted text, whichever was touched last; the page ends with sentences if none can be read."""
+    """Example, upload, pasted text, or what another page or the URL names, whichever came last.
+
+    The page ends with sentences if none can be read.
+    """
 
     def touched(what: str):
         return lambda: st.session_state.update(source=what)
@@ -52,8 +57,16 @@ def choose_crystal() -> Crystal:
     )
     with paste.popover("Paste text", width="stretch"):
         text = st.text_area("A structure as text", key="paste", height=260, width=440, on_change=touched("paste"))
+    if "source" not in st.session_state and "perovskite" in st.query_params:
+        st.session_state.update(perovskite=st.query_params["perovskite"], source="perovskite")
     source = st.session_state.get("source", "example")
-    if source == "upload" and files:
+    if source != "perovskite":
+        st.query_params.pop("perovskite", None)
+    if source == "handed":
+        found = [st.session_state["handed"]]
+    elif source == "perovskite":
+        found = [space_member(st.session_state["perovskite"])]
+    elif source == "upload" and files:
         found = [item for file in files for item in read(file.name, file.getvalue())]
     elif source == "paste" and text.strip():
         found = read("pasted text", text)
@@ -77,6 +90,17 @@ def choose_crystal() -> Crystal:
     for note in crystal.notes:
         st.caption(f"{plain(crystal.source)}: {plain(note)}")
     return crystal
+
+
+def space_member(formula: str) -> Crystal | Unreadable:
+    """A crystal of the perovskite space, named in the URL."""
+    try:
+        structure = space_structure(formula)
+    except ValueError as error:
+        return Unreadable("the address", str(error))
+    st.query_params["perovskite"] = formula
+    note = "ideal cubic cell with a lattice parameter from a model, not relaxed"
+    return Crystal(formula, structure, notes=(note,))
 
 
 def scene_options(sites: int) -> dict:
@@ -155,11 +179,6 @@ def about(card: Card, hash_: str) -> None:
             f"Model **{card.name}**, {card.head} pooling, hash `{hash_}`, "
             f"validation MAE {card.mae:.3f} {target.unit}.\n\n{card.citation}"
         )
-
-
-def plain(text: str) -> str:
-    """Text from a file as Markdown shows it literally."""
-    return re.sub(r"([\\`*_{}\[\]()#+\-.!|~$<>:&])", r"\\\1", " ".join(text.split())[:400])
 
 
 def selected_rows(key: str, rows: int) -> list[int]:

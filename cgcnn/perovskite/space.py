@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -22,6 +23,9 @@ from ..datasets import cache_folder
 from ..graph import GraphSettings, PackedGraphs, build_graph
 from ..model import Model
 from .lattice import ANION_SETS, ELEMENTS, shipped_lattice_model
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
 
 # A, B, then X; the last X lies on the axis through B along which mixed anion sets are polar.
 PROTOTYPE = np.array([[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0], [0, 0.5, 0.5]])
@@ -99,6 +103,16 @@ def build_space() -> pl.DataFrame:
         pl.Series("atomic_numbers", atomic_numbers().tolist(), dtype=pl.List(pl.Int64)),
         pl.Series("frac_coords", coords.tolist(), dtype=pl.List(pl.Float64)),
     )
+
+
+def space_structure(formula: str) -> Structure:
+    """The crystal of this name (see `formulas`). Raises ValueError for a name that is not in the space."""
+    from pymatgen.core import Lattice, Structure
+
+    (rows,) = np.nonzero(formulas() == formula)
+    if not len(rows):
+        raise ValueError(f"{formula!r} is not one of the {SIZE:,} ABX3 of the perovskite space; name one like SrTiO3")
+    return Structure(Lattice.cubic(edges()[rows[0]]), atomic_numbers()[rows[0]].tolist(), PROTOTYPE)
 
 
 def space_graphs(settings: GraphSettings, rows: np.ndarray | None = None) -> PackedGraphs:

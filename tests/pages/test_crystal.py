@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from cgcnn.contributions import explain
 from cgcnn.examples import examples
 from cgcnn.model import bundled, load_model
+from cgcnn.structures import Crystal
 
 APP = str(Path(__file__).resolve().parents[2] / "app.py")
 POSCAR = b"KTaO3\n3.9885\n1 0 0\n0 1 0\n0 0 1\nK Ta O\n1 1 3\nDirect\n0 0 0\n.5 .5 .5\n.5 .5 0\n.5 0 .5\n0 .5 .5\n"
@@ -149,3 +150,27 @@ def test_failure_inside_is_one_sentence(app, monkeypatch):
     monkeypatch.setattr("pages.common.explain", broken)
     healthy(app.run())
     assert len(app.error) == 1 and "secret" not in app.error[0].value
+
+
+def test_member_of_the_perovskite_space_from_the_url():
+    app = AppTest.from_file(APP, default_timeout=60)
+    app.query_params["perovskite"] = "TlNbO3"
+    healthy(app.run())
+    assert "TlNbO3" in headline(app) and "not relaxed" in " ".join(c.value for c in app.caption)
+    healthy(app.selectbox(key="example").set_value("KNbO3 (cubic)").run())
+    assert "KNbO3" in headline(app) and "perovskite" not in app.query_params
+
+
+def test_unknown_member_of_the_perovskite_space():
+    app = AppTest.from_file(APP, default_timeout=60)
+    app.query_params["perovskite"] = "XeNbO3"
+    healthy(app.run())
+    assert "is not one of the 18,928" in app.error[0].value
+
+
+def test_crystal_handed_over_by_another_page():
+    app = AppTest.from_file(APP, default_timeout=60)
+    app.session_state["handed"] = Crystal("row 7 of a table", examples()["CsPbI3 (cubic)"])
+    app.session_state["source"] = "handed"
+    healthy(app.run())
+    assert "CsPbI3" in headline(app)

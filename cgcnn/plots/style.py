@@ -1,7 +1,4 @@
-"""Plotly figures, their one template, and the one colour scale of contributions.
-
-Everything here takes plain arrays; nothing knows a network.
-"""
+"""The one colour scale of contributions, the colours of light and dark pages, and the one template of all figures."""
 
 from __future__ import annotations
 
@@ -110,74 +107,6 @@ def template(dark: bool = False) -> go.layout.Template:
             hoverlabel=dict(bgcolor=look.panel, font_color=look.text, bordercolor=look.line),
         )
     )  # fmt: skip
-
-
-FIGURE_HEIGHT = 190  # px, of every figure in a row
-_MOST_ROWS = 7  # distinct sites that still fit as horizontal bars
-
-
-def site_bars(
-    labels: Sequence[str],
-    values: np.ndarray,
-    limit: float,
-    *,
-    sd: np.ndarray | None = None,
-    spread: Sequence[np.ndarray] | None = None,
-    axis_title: str = "contribution, eV",
-    dark: bool = False,
-    height: int = FIGURE_HEIGHT,
-) -> go.Figure:
-    """Contribution of every distinct site as bars in the colours of the scale.
-
-    labels: (O,) one per distinct site; values: (O,) mean over its equivalent sites
-    sd: (O,) spread over the members of an ensemble, drawn as error bars
-    spread: O arrays of the equivalent sites' own values, drawn as ticks where they differ visibly
-    limit: end of the colour scale; the axis is at least that long, so that two crystals compare
-    """
-    values = np.asarray(values, dtype=float)
-    look = theme(dark)
-    upright = len(values) > _MOST_ROWS
-    error = None if sd is None else dict(type="data", array=np.asarray(sd), color=look.text, thickness=1.2, width=4)
-    ends = np.abs(values) + (0 if sd is None else np.asarray(sd))
-    reach = 1.08 * max([limit, *ends[np.isfinite(ends)]])
-    number = [signed(v) for v in values]
-    if sd is not None:
-        number = [f"{text} ± {e:.3f}" for text, e in zip(number, sd, strict=True)]
-    places = list(range(len(values)))
-    across, along = (places, values) if upright else (values, places)
-    figure = go.Figure(
-        go.Bar(
-            x=across, y=along, orientation="v" if upright else "h", marker_color=contribution_colours(values, limit),
-            marker_line=dict(width=1, color="rgba(123, 133, 139, 0.55)"),
-            customdata=list(zip(labels, number, strict=True)),
-            hovertemplate="%{customdata[0]}<br>%{customdata[1]} eV<extra></extra>",
-            **{("error_y" if upright else "error_x"): error},
-        )
-    )  # fmt: skip
-    for place, own in zip(places, spread or [], strict=False):
-        own = np.asarray(own, dtype=float)
-        if len(own) > 1 and np.ptp(own) > 0.002 * limit:
-            there = [place] * len(own)
-            figure.add_scatter(
-                x=there if upright else own, y=own if upright else there, mode="markers", hoverinfo="skip",
-                marker=dict(symbol=f"line-{'ew' if upright else 'ns'}-open", size=9, color=look.text, line_width=1.2),
-            )  # fmt: skip
-    ticks = [-limit, -limit / 2, 0, limit / 2, limit]
-    value_axis = dict(
-        range=[-reach, reach], title_text=axis_title, tickvals=ticks, ticktext=[signed(tick, 2) for tick in ticks]
-    )  # fmt: skip
-    site_axis = dict(tickvals=places, ticktext=list(labels), showgrid=False, zeroline=False)
-    if upright:
-        many = len(values) > 40  # names no longer fit; the hover label has them
-        figure.update_layout(yaxis=value_axis, xaxis=site_axis | dict(tickangle=-60, showticklabels=not many))
-    else:
-        figure.update_layout(xaxis=value_axis, yaxis=site_axis | dict(autorange="reversed"))
-        for place, text in zip(places, number, strict=True):
-            figure.add_annotation(
-                x=1, xref="paper", y=place, text=text, showarrow=False, xanchor="right", font_color=look.text
-            )  # fmt: skip
-        figure.update_layout(xaxis_domain=[0, 0.84 if sd is None else 0.76])
-    return figure.update_layout(template=template(dark), height=height)
 
 
 def _rgb(colour: str) -> tuple[int, int, int]:

@@ -1,0 +1,36 @@
+"""Plotly figures, one module a kind, in one style.
+
+    style   colour scale of contributions, element colours, light and dark, the template of all figures
+    sites   contribution of every distinct site of one crystal
+
+Everything here takes plain arrays and tables; nothing knows a network.
+"""
+
+from .sites import FIGURE_HEIGHT, site_bars
+from .style import (
+    CONTRIBUTION_STOPS,
+    Theme,
+    contribution_colours,
+    css_gradient,
+    element_colour,
+    plotly_colour_scale,
+    signed,
+    template,
+    text_on,
+    theme,
+)
+
+__all__ = [
+    "CONTRIBUTION_STOPS",
+    "FIGURE_HEIGHT",
+    "Theme",
+    "contribution_colours",
+    "css_gradient",
+    "element_colour",
+    "plotly_colour_scale",
+    "signed",
+    "site_bars",
+    "template",
+    "text_on",
+    "theme",
+]
