@@ -14,7 +14,7 @@ from torch import nn
 
 from cgcnn.graph import CrystalGraph, GraphBatch, collate
 from cgcnn.network import CrystalNetwork
-from cgcnn.network.convolution import Convolution, GaussianExpansion
+from cgcnn.network.convolution import Convolution, GaussianExpansion, neighbour_weights
 
 RADIUS = 8.0  # angstrom
 NEIGHBOURS = 12
@@ -124,7 +124,7 @@ def edge_index(batch: GraphBatch) -> torch.Tensor:
 class CGConvolution(nn.Module):
     """CGConv in the place of our convolution, behind the same layer normalisation; for single images only.
 
-    Shapes: site features (N, F), edge features (E, T) -> (N, F)
+    Shapes: site features (N, F), edge features (E, T); weight is 1 for single images -> (N, F)
     """
 
     def __init__(self, convolution: Convolution):
@@ -132,7 +132,7 @@ class CGConvolution(nn.Module):
         self.norm = convolution.norm
         self.operator = cgconv(convolution)
 
-    def forward(self, v: torch.Tensor, u: torch.Tensor, batch: GraphBatch) -> torch.Tensor:
+    def forward(self, v: torch.Tensor, u: torch.Tensor, weight: torch.Tensor, batch: GraphBatch) -> torch.Tensor:
         x = self.norm(v)
         # CGConv.forward adds x to the messages, but with a normalisation before it, v is what must be added.
         return v + self.operator.propagate(edge_index(batch), x=(x, x), edge_attr=u)
@@ -156,7 +156,7 @@ def check_convolution(convolution: Convolution, operator: nn.Module, truncated: 
     width = convolution.from_centre.in_features
     v = torch.randn(len(truncated), width, generator=torch.Generator().manual_seed(0))
     expansion = GaussianExpansion(RADIUS)
-    ours = convolution(v, expansion(merged.distance), merged)
+    ours = convolution(v, expansion(merged.distance), neighbour_weights(merged, 12, v.dtype), merged)
     theirs = operator(v, edge_index(single), expansion(single.distance))
     _check_close(ours, theirs, "the convolution")
 

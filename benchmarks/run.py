@@ -29,6 +29,7 @@ from pymatgen.core import Structure
 
 from cgcnn.cif import read_first_cell
 from cgcnn.contributions import explain, structure_graph
+from cgcnn.distinct import DistinctSites
 from cgcnn.examples import examples
 from cgcnn.graph import CrystalGraph, GraphSettings, PackedGraphs, build_graph, collate
 from cgcnn.model import Card, Model, Target, bundled, load_model
@@ -271,6 +272,7 @@ def epoch_seconds(network: CrystalNetwork, graph: CrystalGraph, batch: int, batc
     """Seconds of a training epoch over copies of one crystal; an epoch before it warms up."""
     import lightning.pytorch as pl  # takes seconds
 
+    from cgcnn.swap import NoMates
     from cgcnn.training import Trainee, TrainingSettings
 
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # hardware and advertisements
@@ -285,10 +287,11 @@ def epoch_seconds(network: CrystalNetwork, graph: CrystalGraph, batch: int, batc
     n, watch = batch * batches, Watch()
     targets = np.random.default_rng(0).normal(size=n)
     settings = TrainingSettings(epochs=2, batch=batch)
-    packed = PackedGraphs.from_graphs([graph] * n)
+    distinct = DistinctSites.all_sites(PackedGraphs.from_graphs([graph] * n))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # advice on loader workers
-        trainee = Trainee(deepcopy(network), settings, packed, targets, np.arange(n), np.arange(0), unit=1.0)
+        batches = NoMates(np.arange(n))
+        trainee = Trainee(deepcopy(network), settings, distinct, batches, targets, np.arange(0), unit=1.0)
         trainer = pl.Trainer(
             max_epochs=settings.epochs,
             accelerator="cpu",

@@ -79,6 +79,11 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--credit", help="source of the data, for the card")
     train.add_argument("--swap-consistency", type=float, metavar="LAMBDA", help="weight of the loss that keeps the "
                        "contributions of other sites when one atom is swapped; linear head, 0 for none")  # fmt: skip
+    train.add_argument("--mates", choices=("auto", "labelled", "substituted"), help="what that loss compares a crystal "
+                       "with: another training crystal, or itself with one element exchanged")  # fmt: skip
+    train.add_argument("--substituted", type=float, metavar="SHARE", help="of crystals that are exchanged in a step")
+    train.add_argument("--shuffle-labels", action="store_true", default=None, help="a control: targets in random order")
+    train.add_argument("--also", type=Path, metavar="DATASET", help="train on the split train of this table as well")
     train.add_argument("--epochs", type=int, help="at most; fewer if val stops improving")
     train.add_argument("--patience", type=int, help="epochs without improvement on val before stopping")
     train.add_argument("--batch", type=int, help="crystals in a step")
@@ -308,6 +313,7 @@ def _train(options) -> int:
     graph = _settings(GraphSettings, options)
     data = load_dataset(options.dataset, options.target, graph)
     _report_unreadable(data)
+    also = load_dataset(options.also, data.target, graph) if options.also else None
     model = train(
         data,
         describe_target(data.target, options.unit),
@@ -317,6 +323,7 @@ def _train(options) -> int:
         name=options.name,
         graph=graph,
         credit=credit(data.target) if options.credit is None else options.credit,
+        also=also,
         progress=not options.quiet,
     )
     _print_measured(model.card.name, {"accuracy": model.card.accuracy, "faithfulness": model.card.faithfulness})

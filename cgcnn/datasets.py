@@ -115,6 +115,21 @@ def split_by_formula(data: Dataset, val: float = 0.2) -> Dataset:
     return replace(data, split=np.array(split))
 
 
+def with_more_to_train(data: Dataset, more: Dataset) -> Dataset:
+    """Both data sets as one; of the second only the split `train` has a split."""
+    arrays = [d.graphs.arrays() for d in (data, more)]
+    return Dataset(
+        name=f"{data.name} and {more.name}",
+        target=data.target,
+        ids=np.concatenate([data.ids, more.ids]),
+        targets=np.concatenate([data.targets, more.targets]),
+        split=np.concatenate([data.split, np.where(more.split == "train", "train", "")]),
+        graphs=PackedGraphs.from_arrays({name: np.concatenate([a[name] for a in arrays]) for name in arrays[0]}),
+        roles=np.concatenate([data.roles, more.roles]),
+        unreadable=data.unreadable + more.unreadable,
+    )
+
+
 def find_target(
     source: Source, target: str | None = None, prefer: str | None = None, needed: bool = True
 ) -> str | None:

@@ -53,6 +53,7 @@ class CrystalGraph:
     centre, neighbour: (E,) int64, site indices; sorted by centre
     distance: (E,) float64, angstrom
     weight: (E,) float64, smooth-edge weight times the number of periodic images at this distance
+    multiplicity: (N,) int64, the number of sites that each node stands for, see `distinct`; None for one each
     """
 
     atomic_numbers: np.ndarray
@@ -60,6 +61,7 @@ class CrystalGraph:
     neighbour: np.ndarray
     distance: np.ndarray
     weight: np.ndarray
+    multiplicity: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.atomic_numbers)
@@ -75,6 +77,7 @@ class GraphBatch:
     centre, neighbour: (E,) int64, rows of the site arrays; sorted by centre
     distance: (E,) angstrom
     weight: (E,)
+    multiplicity: (N,) int64, the number of sites that each node stands for; None for one each. `sites` counts them all
     """
 
     atomic_numbers: torch.Tensor
@@ -84,12 +87,13 @@ class GraphBatch:
     neighbour: torch.Tensor
     distance: torch.Tensor
     weight: torch.Tensor
+    multiplicity: torch.Tensor | None = None
 
     def to(self, *args) -> GraphBatch:
         """The batch on another device, or with distances and weights in another floating-point type."""
         return GraphBatch(
             *(
-                t.to(*args) if t.is_floating_point() or not isinstance(args[0], torch.dtype) else t
+                t if t is None or (isinstance(args[0], torch.dtype) and not t.is_floating_point()) else t.to(*args)
                 for t in (getattr(self, f.name) for f in fields(self))
             )
         )
@@ -158,7 +162,7 @@ def build_graph(
         weight = _fall(behind[keep])
         if cutoff > settings.radius - settings.edge_width:
             weight *= _fall((distance[keep] - settings.radius) / settings.edge_width + 1)
-    centre, neighbour, distance, weight = _merge(centre[keep], neighbour[keep], distance[keep], weight, n)
+    centre, neighbour, distance, weight = merge_edges(centre[keep], neighbour[keep], distance[keep], weight, n)
     return CrystalGraph(numbers, centre, neighbour, distance, weight)
 
 
@@ -170,13 +174,24 @@ def _by_centre_and_distance(centre: np.ndarray, distance: np.ndarray, n: int) ->
     return order[np.argsort(centre[order].astype(np.uint16), kind="stable")]
 
 
-def _merge(centre, neighbour, distance, weight, n):
-    """Edges between the same two sites with the same length become one, weights added."""
+def merge_edges(
+    centre: np.ndarray,
+    neighbour: np.ndarray,
+    distance: np.ndarray,
+    weight: np.ndarray,
+    n: int,
+    tolerance: float = _SAME_LENGTH,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Edges between the same two of n nodes with the same length become one, weights added.
+
+    Arrays (E,) of `CrystalGraph` in any order; tolerance: between lengths that follow each other, angstrom
+    -> the same arrays, sorted by centre, then neighbour, then distance
+    """
     pair = centre * n + neighbour
     order = np.argsort(pair * (1 + distance.max(initial=0.0)) + distance)  # one key sorts faster than two
     pair, distance, weight = pair[order], distance[order], weight[order]
     new = np.ones(len(pair), dtype=bool)
-    new[1:] = (pair[1:] != pair[:-1]) | (distance[1:] - distance[:-1] > _SAME_LENGTH)
+    new[1:] = (pair[1:] != pair[:-1]) | (distance[1:] - distance[:-1] > tolerance)
     start = np.flatnonzero(new)
     if len(start) < len(pair):
         weight = np.add.reduceat(weight, start)
@@ -189,15 +204,15 @@ class PackedGraphs:
     """Many crystal graphs in flat arrays, so that a batch is cut out without a loop over crystals.
 
     The arrays are those of `CrystalGraph`, one crystal after another, with indices local to each crystal;
-    sites, edges: (C,) number of sites and of edges of each crystal.
+    sites, edges: (C,) number of nodes and of edges of each crystal.
     """
 
     _ARRAYS = ("sites", "edges", "atomic_numbers", "centre", "neighbour", "distance", "weight")
 
-    def __init__(self, sites, edges, atomic_numbers, centre, neighbour, distance, weight):
+    def __init__(self, sites, edges, atomic_numbers, centre, neighbour, distance, weight, multiplicity=None):
         self.sites, self.edges = sites, edges
         self.atomic_numbers, self.centre, self.neighbour = atomic_numbers, centre, neighbour
-        self.distance, self.weight = distance, weight
+        self.distance, self.weight, self.multiplicity = distance, weight, multiplicity
         self.first_site = np.cumsum(sites) - sites
         self.first_edge = np.cumsum(edges) - edges
 
@@ -216,6 +231,7 @@ class PackedGraphs:
             joined("neighbour", np.int64),
             joined("distance", np.float64),
             joined("weight", np.float64),
+            joined("multiplicity", np.int64) if graphs and graphs[0].multiplicity is not None else None,
         )
 
     def __len__(self) -> int:
@@ -226,21 +242,34 @@ class PackedGraphs:
         first = self.first_site[crystal]
         return self.atomic_numbers[first : first + self.sites[crystal]]
 
+    def __getitem__(self, crystal: int) -> CrystalGraph:
+        """One of the graphs."""
+        first, end = self.first_site[crystal], self.first_site[crystal] + self.sites[crystal]
+        start, stop = self.first_edge[crystal], self.first_edge[crystal] + self.edges[crystal]
+        edges = (x[start:stop] for x in (self.centre, self.neighbour, self.distance, self.weight))
+        multiplicity = None if self.multiplicity is None else self.multiplicity[first:end]
+        return CrystalGraph(self.atomic_numbers[first:end], *edges, multiplicity=multiplicity)
+
     def select(self, crystals: Sequence[int] | None = None, dtype: torch.dtype = torch.float64) -> GraphBatch:
         """The crystals of these indices, in this order, as one batch (all of them by default)."""
         crystals = np.arange(len(self)) if crystals is None else np.asarray(crystals, dtype=np.int64)
         sites, edges = self.sites[crystals], self.edges[crystals]
-        rows = _ranges(self.first_site[crystals], sites)
-        edge_rows = _ranges(self.first_edge[crystals], edges)
+        rows = ranges(self.first_site[crystals], sites)
+        edge_rows = ranges(self.first_edge[crystals], edges)
         shift = np.repeat(np.cumsum(sites) - sites, edges)
+        crystal = np.repeat(np.arange(len(crystals)), sites)
+        multiplicity = None if self.multiplicity is None else self.multiplicity[rows]
+        if multiplicity is not None:
+            sites = np.bincount(crystal, weights=multiplicity, minlength=len(crystals)).astype(np.int64)
         return GraphBatch(
             atomic_numbers=torch.from_numpy(self.atomic_numbers[rows]),
-            crystal=torch.from_numpy(np.repeat(np.arange(len(crystals)), sites)),
+            crystal=torch.from_numpy(crystal),
             sites=torch.from_numpy(sites),
             centre=torch.from_numpy(self.centre[edge_rows] + shift),
             neighbour=torch.from_numpy(self.neighbour[edge_rows] + shift),
             distance=torch.from_numpy(self.distance[edge_rows]).to(dtype),
             weight=torch.from_numpy(self.weight[edge_rows]).to(dtype),
+            multiplicity=None if multiplicity is None else torch.from_numpy(multiplicity),
         )
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -253,7 +282,7 @@ class PackedGraphs:
         return cls(**{name: arrays[name] for name in cls._ARRAYS})
 
 
-def _ranges(start: np.ndarray, length: np.ndarray) -> np.ndarray:
+def ranges(start: np.ndarray, length: np.ndarray) -> np.ndarray:
     """start[0], start[0] + 1, ... (length[0] of them), then start[1], ..."""
     return np.repeat(start - (np.cumsum(length) - length), length) + np.arange(length.sum())
 

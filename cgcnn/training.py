@@ -20,12 +20,13 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
-from .datasets import Dataset, DatasetError, split_by_formula
+from .datasets import Dataset, DatasetError, split_by_formula, with_more_to_train
+from .distinct import DistinctSites
 from .evaluation import measure, pooled_reference
-from .graph import GraphSettings, PackedGraphs
+from .graph import GraphBatch, GraphSettings, PackedGraphs
 from .model import Card, Model, Target
 from .network import CrystalNetwork, NetworkSettings
-from .swap import SwapPairs, swap_consistency
+from .swap import NoMates, Step, SubstitutedMates, SwapPairs, substitute, swap_consistency, unswapped_rows
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,9 @@ class TrainingSettings:
     warm_up: share of the steps on which the learning rate rises
     averaging: decay of the exponential moving average of the weights, which is what is validated and kept
     swap_consistency: lambda of the swap-consistency loss, 0 for none
+    mates: "labelled", other training crystals; "substituted", the same crystal with an element exchanged; "auto", the
+        former where at least half of the crystals have such a mate; substituted: share of crystals that get one
+    shuffle_labels: train on targets in random order, a control that must destroy what contributions say
     seed: of weights and order; members: networks trained one after another, with seeds seed, seed + 1, ...
     """
 
@@ -48,6 +52,9 @@ class TrainingSettings:
     warm_up: float = 0.15
     averaging: float = 0.998
     swap_consistency: float = 0.0
+    mates: str = "auto"
+    substituted: float = 0.25
+    shuffle_labels: bool = False
     seed: int = 0
     members: int = 1
 
@@ -55,16 +62,27 @@ class TrainingSettings:
         return asdict(self)
 
 
-def epoch_batches(
-    indices: np.ndarray, size: int, rng: np.random.Generator, pairs: SwapPairs | None = None
-) -> list[tuple[np.ndarray, np.ndarray | None]]:
-    """The batches of one epoch: crystals (B,), and with `pairs` the swapped site of each two that follow each other."""
-    if pairs is None:
-        order = rng.permutation(indices)
-        return [(order[i : i + size], None) for i in range(0, len(order), size)]
-    order, swapped = pairs.draw(rng)
-    half = size // 2
-    return [(order[i : i + half].ravel(), swapped[i : i + half]) for i in range(0, len(order), half)]
+def mates(
+    distinct: DistinctSites, graphs: PackedGraphs, train: np.ndarray, settings: TrainingSettings
+) -> NoMates | SwapPairs | SubstitutedMates:
+    """What makes the batches of a training. Raises ValueError where labelled mates are asked for and there are none.
+
+    distinct, graphs: of the same crystals; train: indices of those of the training
+    """
+    if not settings.swap_consistency:
+        return NoMates(train)
+    if settings.mates not in ("auto", "labelled", "substituted"):
+        raise ValueError(f"mates={settings.mates!r} must be auto, labelled or substituted")
+    if settings.mates != "substituted":
+        pairs = SwapPairs(graphs, train)
+        paired = np.mean(pairs.choices > 0) if len(train) else 0.0
+        if paired >= 0.5 or (settings.mates == "labelled" and pairs):
+            return pairs
+        if settings.mates == "labelled":
+            raise ValueError(
+                "no two training crystals differ in the element of one site only; train with --mates substituted"
+            )
+    return SubstitutedMates(distinct, train, settings.substituted)
 
 
 class ProgressBar(TQDMProgressBar):
@@ -88,6 +106,7 @@ class WholeCheckpoints(TorchCheckpointIO):
 class Trainee(pl.LightningModule):
     """A network, its moving average and its data.
 
+    distinct: sites of all crystals; batches: of an epoch, see `mates`; val: indices of the validation crystals
     targets: (C,) scaled to zero mean and unit variance over the training crystals; unit: standard deviation that
     turns an error back into the unit of the target
     """
@@ -96,57 +115,55 @@ class Trainee(pl.LightningModule):
         self,
         network: CrystalNetwork,
         settings: TrainingSettings,
-        graphs: PackedGraphs,
+        distinct: DistinctSites,
+        batches: NoMates | SwapPairs | SubstitutedMates,
         targets: np.ndarray,
-        train: np.ndarray,
         val: np.ndarray,
         unit: float,
     ):
         super().__init__()
         if settings.swap_consistency and not network.head.exact:
             raise ValueError("the swap-consistency loss needs contributions that are exact: use the linear head")
-        self.network, self.settings, self.graphs, self.unit = network, settings, graphs, unit
+        self.network, self.settings, self.distinct, self.unit = network, settings, distinct, unit
         self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.averaging))
         self.targets = torch.as_tensor(targets, dtype=torch.float32)
-        self.train_crystals, self.val_crystals = train, val
-        self.pairs = SwapPairs(graphs, train) if settings.swap_consistency else None
-        if self.pairs is not None and not self.pairs:
-            raise ValueError(
-                "no two training crystals differ in the element of one site only, so there is nothing to swap: "
-                "train with --swap-consistency 0"
-            )
+        self.batches, self.val_crystals = batches, val
         self.curve: list[float] = []  # validation MAE of every epoch
 
     def train_dataloader(self):
         rng = np.random.default_rng([self.settings.seed, self.current_epoch])
-        return self._loader(epoch_batches(self.train_crystals, self.settings.batch, rng, self.pairs))
+        return DataLoader(self.batches.steps(self.settings.batch, rng), batch_size=None, collate_fn=self._collate)
 
     def val_dataloader(self):
-        return self._loader([(self.val_crystals[i : i + 1024], None) for i in range(0, len(self.val_crystals), 1024)])
+        order = np.argsort(self.distinct.graphs.edges[self.val_crystals], kind="stable")  # equal work in every batch
+        steps = np.array_split(self.val_crystals[order], max(1, len(order) // 512))
+        return DataLoader(steps, batch_size=None, collate_fn=self._labelled)
 
-    def _loader(self, batches: list) -> DataLoader:
-        return DataLoader(batches, batch_size=None, collate_fn=self._collate)
+    def _labelled(self, crystals: np.ndarray) -> tuple[GraphBatch, torch.Tensor]:
+        return self.distinct.graphs.select(crystals, torch.float32), self.targets[crystals]
 
-    def _collate(self, step: tuple[np.ndarray, np.ndarray | None]):
-        crystals, swapped = step
-        swapped = None if swapped is None else torch.from_numpy(swapped)
-        return self.graphs.select(crystals, torch.float32), self.targets[crystals], swapped
+    def _collate(self, step: Step):
+        batch, _ = self._labelled(step.crystals)
+        numbers = batch.atomic_numbers.numpy()
+        substitute(step, self.distinct, numbers)
+        one, other = unswapped_rows(step, self.distinct, numbers)
+        return batch, self.targets[step.crystals[: step.labelled]], torch.from_numpy(one), torch.from_numpy(other)
 
     def transfer_batch_to_device(self, step, device, dataloader_idx):
-        return tuple(part if part is None else part.to(device) for part in step)
+        return tuple(part.to(device) for part in step)
 
     def on_train_batch_start(self, *_):
         torch.manual_seed(self.settings.seed * 2**32 + self.global_step)  # dropout is the same after a resume
 
     def training_step(self, step, _):
-        batch, target, swapped = step
-        if swapped is None:
-            energy = self.network(batch)
-            loss = error = (energy - target).abs().mean()
-        else:
+        batch, target, one, other = step
+        if self.settings.swap_consistency:
             energy, contributions = self.network.energy_and_contributions(batch)
-            error = (energy - target).abs().mean()
-            loss = error + self.settings.swap_consistency * swap_consistency(contributions, batch, swapped)
+            loss = self.settings.swap_consistency * swap_consistency(contributions, one, other)
+        else:
+            energy, loss = self.network(batch), 0.0
+        error = (energy[: len(target)] - target).abs().mean()
+        loss = loss + error
         self.seen += len(target)
         self.error += error.item() * len(target)
         self.log(
@@ -162,7 +179,7 @@ class Trainee(pl.LightningModule):
         self.average.update_parameters(self.network)
 
     def validation_step(self, step, _):
-        batch, target, _ = step
+        batch, target = step
         error = (self.average(batch) - target).abs().mean() * self.unit
         self.log("val_mae", error, prog_bar=True, batch_size=len(target))
 
@@ -203,11 +220,13 @@ def train(
     name: str | None = None,
     graph: GraphSettings = GraphSettings(),
     credit: str = "",
+    also: Dataset | None = None,
     progress: bool = True,
 ) -> Model:
     """Train `training.members` networks on the `train` split, stop early on `val`, and write a model folder.
 
     A table without splits is split by formula, four fifths to train.
+    also: another data set with the same target and graph settings, whose split `train` is trained on as well
     A run that was stopped goes on from its last finished epoch when it is started again with the same settings.
     out: folder of the model; checkpoints stay in it until the run is finished
     target: its mean and standard deviation are set here, from the training crystals
@@ -215,24 +234,30 @@ def train(
     """
     if not data.split.any():
         data = split_by_formula(data)
-    train_rows, val_rows = data.rows("train"), data.rows("val")
+    whole = with_more_to_train(data, also) if also else data
+    train_rows = data.rows("train")
     values = data.targets[train_rows]
     target = replace(target, mean=float(values.mean()), sd=float(values.std()) or 1.0)
     out.mkdir(parents=True, exist_ok=True)
     run = {
-        "data": data.name,
+        "data": whole.name,
         "target": asdict(target),
         "graph": graph.asdict(),
         "network": network.asdict(),
         "training": training.asdict(),
     }
+    distinct = DistinctSites.of(whole.graphs)
+    batches = mates(distinct, whole.graphs, whole.rows("train"), training)
     _claim(out, run)
     members, seconds, curves = [], 0.0, []
     for i in range(training.members):
-        seed = training.seed + i
-        member, time, curve = _train_member(
-            data, target, network, replace(training, seed=seed), out / f"member-{i}", (train_rows, val_rows), progress
+        settings = replace(training, seed=training.seed + i)
+        scaled = _scaled(whole, target, settings)
+        torch.manual_seed(settings.seed)
+        trainee = Trainee(
+            CrystalNetwork(network), settings, distinct, batches, scaled, data.rows("val"), unit=target.sd
         )
+        member, time, curve = _train_member(trainee, out / f"member-{i}", progress)
         members.append(member)
         curves.append(curve)
         seconds += time
@@ -250,7 +275,7 @@ def train(
             "validation MAE by epoch": curves,
         },
         data={
-            "file": data.name,
+            "file": whole.name,
             "split": {split: int((data.split == split).sum()) for split in ("train", "val")},
             "unreadable rows": len(data.unreadable),
             "credit": credit,
@@ -290,12 +315,18 @@ def _changed(part: str, run: dict, other: dict) -> list[str]:
     return [key for key in run[part] if run[part][key] != other[part].get(key)]
 
 
-def _train_member(data, target, network, training, folder, split, progress):
-    """One network -> (network with averaged weights of the best epoch, seconds, validation MAE of every epoch)."""
-    train_rows, val_rows = split
-    torch.manual_seed(training.seed)
+def _scaled(data: Dataset, target: Target, training: TrainingSettings) -> np.ndarray:
+    """Targets of zero mean and unit variance, (C,); those of the training in random order for the control."""
     scaled = (data.targets - target.mean) / target.sd
-    trainee = Trainee(CrystalNetwork(network), training, data.graphs, scaled, train_rows, val_rows, target.sd)
+    if training.shuffle_labels:
+        rows = data.rows("train")
+        scaled[rows] = np.random.default_rng(training.seed).permutation(scaled[rows])
+    return scaled
+
+
+def _train_member(trainee: Trainee, folder: Path, progress: bool) -> tuple[CrystalNetwork, float, list[float]]:
+    """Network with averaged weights of the best epoch, seconds, validation MAE of every epoch."""
+    training = trainee.settings
     every_epoch = {"save_on_train_epoch_end": True, "enable_version_counter": False}
     best = ModelCheckpoint(folder, filename="best", monitor="val_mae", **every_epoch)
     last = ModelCheckpoint(folder, filename="last", **every_epoch)
@@ -324,7 +355,7 @@ def _train_member(data, target, network, training, folder, split, progress):
         trainer.fit(trainee, ckpt_path=unfinished if unfinished.is_file() else None)
     state = torch.load(folder / "best.ckpt", weights_only=True, map_location="cpu")["state_dict"]
     prefix = "average.module."
-    averaged = CrystalNetwork(network)
+    averaged = CrystalNetwork(trainee.network.settings)
     averaged.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
     return averaged.eval().requires_grad_(False), timer.time_elapsed("train"), trainee.curve
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from cgcnn.contributions import structure_graph
 from cgcnn.graph import GraphSettings, collate
 from cgcnn.network import CrystalNetwork, NetworkSettings
-from cgcnn.network.convolution import Convolution, GaussianExpansion
+from cgcnn.network.convolution import Convolution, GaussianExpansion, neighbour_weights
 from cgcnn.network.elements import element_table
 from cgcnn.network.pooling import GatedPooling, MeanPooling
 
@@ -56,7 +56,7 @@ def test_convolution_equals_the_formula_edge_by_edge(batch, form):
                 total = total + weight * (matrix @ torch.cat([x[j], u[e]]))
         total = scale * total
         expected.append(v[i] + total if form == "eq5" else F.softplus(total + layer.from_centre(x[i])))
-    assert torch.allclose(layer(v, u, batch), torch.stack(expected), atol=1e-9)
+    assert torch.allclose(layer(v, u, neighbour_weights(batch, 12, v.dtype), batch), torch.stack(expected), atol=1e-9)
 
 
 def test_element_table_has_the_nine_properties():

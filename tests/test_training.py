@@ -14,11 +14,20 @@ import polars as pl
 import pytest
 import torch
 
-from cgcnn.datasets import DatasetError, load_dataset, split_by_formula
+from cgcnn.datasets import DatasetError, load_dataset, split_by_formula, with_more_to_train
+from cgcnn.distinct import DistinctSites
 from cgcnn.evaluation import accuracy, additive_fit, faithfulness
 from cgcnn.model import load_model
 from cgcnn.network import NetworkSettings
-from cgcnn.swap import SwapPairs, swap_consistency
+from cgcnn.swap import (
+    Step,
+    SubstitutedMates,
+    SwapPairs,
+    substitute,
+    substitution_probability,
+    swap_consistency,
+    unswapped_rows,
+)
 from cgcnn.targets import describe_target
 from cgcnn.training import TrainingSettings, train
 
@@ -162,20 +171,81 @@ def test_pairs_differ_in_one_site(file):
 
 
 def test_swap_consistency_loss_by_hand(file):
+    """A pair that differs on A; every crystal has three distinct sites, the third standing for three anions."""
     data = load_dataset(file)
-    batch = data.graphs.select([0, 1, 2, 3])
-    contributions = torch.arange(20, dtype=torch.float64) ** 2
-    loss = swap_consistency(contributions, batch, torch.tensor([1, -1]))
-    expected = np.mean([(contributions[5 + j] - contributions[j]).item() ** 2 for j in (0, 2, 3, 4)])
-    assert loss.item() == pytest.approx(expected)
-    assert swap_consistency(contributions, batch, torch.tensor([-1, -1])).item() == 0
+    numbers = [data.graphs.numbers_of(i) for i in range(len(data))]
+    mate = next(i for i in range(1, len(data)) if (numbers[i] != numbers[0]).tolist() == [True] + [False] * 4)
+    distinct = DistinctSites.of(data.graphs)
+    step = Step(np.array([3, 0, mate]), 3, np.array([[1, 2]]), np.empty((0, 2), dtype=np.int64))
+    batch = distinct.graphs.select(step.crystals)
+    assert batch.multiplicity.tolist() == [1, 1, 3] * 3
+    one, other = unswapped_rows(step, distinct, batch.atomic_numbers.numpy())
+    assert (one.tolist(), other.tolist()) == ([4, 5, 5, 5], [7, 8, 8, 8])
+    contributions = torch.arange(9, dtype=torch.float64) ** 2
+    expected = np.mean([(49 - 16) ** 2] + 3 * [(64 - 25) ** 2])
+    assert swap_consistency(contributions, torch.tensor(one), torch.tensor(other)).item() == pytest.approx(expected)
+    nothing = torch.empty(0, dtype=torch.int64)
+    assert swap_consistency(contributions, nothing, nothing).item() == 0
 
 
-def test_nothing_to_swap_is_said_in_a_sentence(file, tmp_path):
+def test_substituted_mates(file):
+    """Mates are the same crystals with one element exchanged, and everything but its sites is compared."""
+    data = load_dataset(file)
+    distinct = DistinctSites.of(data.graphs)
+    mates = SubstitutedMates(distinct, data.rows("train"), share=0.5)
+    steps = mates.steps(16, np.random.default_rng(0))
+    labelled = np.concatenate([step.crystals[: step.labelled] for step in steps])
+    assert sorted(labelled.tolist()) == data.rows("train").tolist()
+    assert 0.3 < sum(len(step.pairs) for step in steps) / len(labelled) < 0.7
+    for step in steps:
+        before = distinct.graphs.select(step.crystals).atomic_numbers.numpy()
+        after = before.copy()
+        substitute(step, distinct, after)
+        assert (before != after).sum() == len(step.pairs)
+        one, other = unswapped_rows(step, distinct, after)
+        assert len(one) == sum(5 - (3 if node == 2 else 1) for node, _ in step.substituted)
+        assert np.array_equal(after[one], after[other])
+
+
+def test_substitutions_stay_near_in_the_periodic_table():
+    elements = np.array([3, 11, 8, 16, 22])  # Li Na O S Ti
+    probability = substitution_probability(elements)
+    assert probability[elements].sum(1) == pytest.approx(1) and not probability.diagonal().any()
+    assert probability[11, 3] > 0.8 and probability[8, 16] > 0.8 and probability[26].sum() == 0
+
+
+def test_no_labelled_mates_is_said_in_a_sentence(file, tmp_path):
     table = made_up_table()
     table[[0, 1, 14, 29]].with_columns(pl.Series("split", ["val", "train", "train", "train"])).write_parquet(file)
-    with pytest.raises(ValueError, match="--swap-consistency 0"):
-        run(file, tmp_path / "toy", swap_consistency=0.1)
+    with pytest.raises(ValueError, match="--mates substituted"):
+        run(file, tmp_path / "toy", swap_consistency=0.1, mates="labelled")
+    run(file, tmp_path / "toy", swap_consistency=0.1, epochs=1)  # substituted by itself
+
+
+def test_more_crystals_to_train_on(file, tmp_path):
+    """Of the other table only the split train is trained on, and nothing of it is validated on."""
+    table = made_up_table()
+    other = tmp_path / "more.parquet"
+    table[:30].write_parquet(other)
+    data, also = load_dataset(file), load_dataset(other)
+    whole = with_more_to_train(data, also)
+    assert (len(whole), len(whole.rows("train")), len(whole.rows("val"))) == (102, 57 + 24, 15)
+    for i in (0, 71, 72, 101):
+        expected = (data, i) if i < 72 else (also, i - 72)
+        assert np.array_equal(whole.graphs.select([i]).distance, expected[0].graphs.select([expected[1]]).distance)
+    settings = TrainingSettings(epochs=1, batch=16)
+    card = train(data, describe_target("energy"), SMALL, settings, tmp_path / "toy", also=also, progress=False).card
+    assert card.data["file"] == "made_up.parquet and more.parquet" and card.accuracy["val"]["n"] == 15
+
+
+def test_shuffled_labels_teach_nothing(file, tmp_path):
+    settings = {"epochs": 25, "averaging": 0.9}
+    data = load_dataset(file)
+    errors = [
+        accuracy(run(file, tmp_path / str(shuffle), shuffle_labels=shuffle, **settings), data, "val").mae
+        for shuffle in (False, True)
+    ]
+    assert errors[0] < 0.7 * errors[1]
 
 
 def test_a_table_without_splits_is_split_by_formula(file, tmp_path):

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ..graph import GraphBatch
-from .convolution import Convolution, GaussianExpansion
+from .convolution import Convolution, GaussianExpansion, neighbour_weights
 from .elements import ElementEmbedding
 from .pooling import HEADS, hidden_layers
 
@@ -60,9 +60,7 @@ class CrystalNetwork(nn.Module):
         self.embedding = ElementEmbedding(width, settings.elements)
         self.expansion = GaussianExpansion(settings.radius)
         self.convolutions = nn.ModuleList(
-            Convolution(
-                width, len(self.expansion.centres), settings.form, settings.neighbours, settings.norm, settings.dropout
-            )
+            Convolution(width, len(self.expansion.centres), settings.form, settings.norm, settings.dropout)
             for _ in range(settings.convolutions)
         )
         self.norm = nn.LayerNorm(width) if settings.norm else nn.Identity()
@@ -74,8 +72,9 @@ class CrystalNetwork(nn.Module):
         """Site features after the L1 layers and before the convolutions, both (N, F)."""
         v0 = v = self.embedding(batch.atomic_numbers)
         u = self.expansion(batch.distance.to(v.dtype))  # (E, T)
+        weight = neighbour_weights(batch, self.settings.neighbours, v.dtype)  # (E,)
         for convolution in self.convolutions:
-            v = convolution(v, u, batch)
+            v = convolution(v, u, weight, batch)
         return self.site_layers(self.dropout(self.norm(v))), v0
 
     def forward(self, batch: GraphBatch) -> torch.Tensor:

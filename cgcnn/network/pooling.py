@@ -16,6 +16,8 @@ from ..graph import GraphBatch
 
 def crystal_mean(x: torch.Tensor, batch: GraphBatch) -> torch.Tensor:
     """Mean over the sites of each crystal; (N, F) -> (C, F)."""
+    if batch.multiplicity is not None:
+        x = x * batch.multiplicity[:, None].to(x.dtype)
     total = x.new_zeros(len(batch.sites), x.shape[1]).index_add_(0, batch.crystal, x)
     return total / batch.sites[:, None].to(x.dtype)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..datasets import load_dataset
 from ..model import load_model
-from .labels import built_cell_accuracy, fit_lattice
+from .labels import built_cell_accuracy, built_cells, fit_lattice
 from .lattice import SHIPPED
 
 
@@ -26,6 +26,11 @@ def main(arguments: list[str] | None = None) -> int:
     built.add_argument("--target", help="column with the target")
     built.add_argument("--split", default="val", choices=("train", "val", "test", "all"))
     built.set_defaults(run=_built)
+    cells = commands.add_parser("cells", help="a table of built cells with the targets and splits of a data set")
+    cells.add_argument("data", metavar="DATASET")
+    cells.add_argument("--target", help="column with the target")
+    cells.add_argument("--out", type=Path, required=True, metavar="FILE", help="Parquet, for `cgcnn train --also`")
+    cells.set_defaults(run=_cells)
     options = parser.parse_args(arguments)
     try:
         options.run(options)
@@ -51,6 +56,13 @@ def _built(options: argparse.Namespace) -> None:
     print(f"MAE on relaxed cells:  {found.relaxed:.4f} {unit}")
     print(f"MAE on built cells:    {found.built:.4f} {unit}")
     print(f"mean |built - relaxed| {found.difference:.4f} {unit}")
+
+
+def _cells(options: argparse.Namespace) -> None:
+    data = load_dataset(options.data, options.target, prefer="heat_of_formation_per_atom")
+    table = built_cells(data)
+    table.write_parquet(options.out)
+    print(f"{len(table)} built cells with {data.target} in {options.out}")
 
 
 if __name__ == "__main__":

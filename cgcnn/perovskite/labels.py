@@ -15,7 +15,7 @@ from ..model import Model
 from ..sources import open_source, read_cells
 from .lattice import ANION_SETS, ELEMENTS, LatticeModel, fit_lattice_model
 from .roles import ROLES, site_roles
-from .space import element_numbers, formulas, space_codes, space_graphs, space_index
+from .space import build_space, element_numbers, formulas, space_codes, space_graphs, space_index
 
 _ROWS_AT_ONCE = 1024
 
@@ -63,6 +63,15 @@ def space_labels(data: Dataset) -> pl.DataFrame:
     )
     table = table.filter(pl.col("target").is_finite()).sort("target", maintain_order=True)
     return table.unique("formula", keep="first", maintain_order=True)
+
+
+def built_cells(data: Dataset) -> pl.DataFrame:
+    """The cells of `space` for the members of it in a data set, with their targets and splits; `load_dataset` reads it.
+
+    Columns: those of `build_space`, the target under its own name, split
+    """
+    labels = space_labels(data)
+    return build_space().join(labels.rename({"target": data.target}), on="formula", maintain_order="left")
 
 
 @dataclass(frozen=True)
