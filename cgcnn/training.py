@@ -136,7 +136,7 @@ class Trainee(pl.LightningModule):
 
     def val_dataloader(self):
         order = np.argsort(self.distinct.graphs.edges[self.val_crystals], kind="stable")  # equal work in every batch
-        steps = np.array_split(self.val_crystals[order], max(1, len(order) // 512))
+        steps = np.array_split(self.val_crystals[order], max(1, len(order) // 128))
         return DataLoader(steps, batch_size=None, collate_fn=self._labelled)
 
     def _labelled(self, crystals: np.ndarray) -> tuple[GraphBatch, torch.Tensor]:
