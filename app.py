@@ -59,7 +59,12 @@ STYLE = """<style>
 
 st.set_page_config(page_title="CGCNN: what every atom contributes", layout="wide", initial_sidebar_state=250)
 st.html(STYLE)
-# Not url_path="crystal": Streamlit's older habit of serving the folder pages/ by itself would then skip this script.
-page = st.navigation([st.Page("pages/crystal.py", title="Crystal", url_path="one-crystal", default=True)])
+# No url_path may be the name of its script: Streamlit's older habit of serving the folder pages/ by itself would then skip this script.
+page = st.navigation(
+    [
+        st.Page("pages/crystal.py", title="Crystal", url_path="one-crystal", default=True),
+        st.Page("pages/perovskites.py", title="Perovskites", url_path="perovskite-space"),
+    ]
+)
 sidebar()
 page.run()

@@ -153,20 +153,15 @@ def screen(
 ) -> Screening:
     """Rank the crystals with these elements on A and B and these anion sets.
 
-    table: of `scored_space`; labels: of `labels.space_labels`, in the unit of the model
+    table: of `scored_space`; labels: the table of `labels.space_labels`, in the unit of the model
     Raises ValueError for an element or anion set that is not in the space.
     """
     for name, chosen, known in (("A", a, ELEMENTS), ("B", b, ELEMENTS), ("X", x, ANION_SETS)):
         unknown = [symbol for symbol in chosen if symbol not in known]
         if unknown:
             raise ValueError(f"{', '.join(unknown)} on {name} is not in the space; choose from {', '.join(known)}")
-    if labels is None:
-        labels = pl.DataFrame(schema={"formula": pl.String, "target": pl.Float64, "split": pl.String})
-    table = (
-        table.join(space_factors(), on="formula", how="left")
-        .join(labels.select("formula", "target", "split"), on="formula", how="left")
-        .with_columns(hit=pl.col("energy") < threshold, trained=(pl.col("split") == "train").fill_null(False))
-    )
+    table = with_labels(table, labels).join(space_factors(), on="formula", how="left", maintain_order="left")
+    table = table.with_columns(hit=pl.col("energy") < threshold)
     chosen = pl.col("a").is_in(list(a)) & pl.col("b").is_in(list(b)) & pl.col("x").is_in(list(x))
     candidates = table.filter(chosen).sort("energy", "formula")
     found = Screening(threshold, candidates, _rate(candidates["energy"], threshold), _rate(table["energy"], threshold))
@@ -179,6 +174,18 @@ def screen(
         check=_check(candidates, threshold),
         check_all=_check(table, threshold),
     )
+
+
+def with_labels(table: pl.DataFrame, labels: pl.DataFrame | None) -> pl.DataFrame:
+    """A table of crystals with the columns target and split (null where there is no DFT) and trained (in "train").
+
+    labels: columns formula, target, split, or None for no DFT at all
+    """
+    if labels is None:
+        labels = pl.DataFrame(schema={"formula": pl.String, "target": pl.Float64, "split": pl.String})
+    return table.join(
+        labels.select("formula", "target", "split"), on="formula", how="left", maintain_order="left"
+    ).with_columns(trained=(pl.col("split") == "train").fill_null(False))
 
 
 def _rate(values: pl.Series, threshold: float) -> HitRate:
