@@ -13,7 +13,7 @@ import polars as pl
 from .lattice import ELEMENTS
 from .screening import group_and_period, with_labels
 
-Order = Literal["chemistry", "value"]
+Order = Literal["Mendeleev number", "value"]
 
 # Mendeleev numbers put these among a group that is not theirs.
 _GUESTS = {"Mg": 12, "Be": 12, "B": 14, "Te": 15}
@@ -34,12 +34,16 @@ class Quantity:
     labels: bool = False
 
 
+_STABLE = "as stable as the competing phases; blue is more stable"
 QUANTITIES = {
-    "energy": Quantity("energy", "Energy", "as stable as the competing phases; blue is more stable"),
-    "A": Quantity("contribution_a", "A contribution", "mean of the A sites of the training crystals", True),
-    "B": Quantity("contribution_b", "B contribution", "mean of the B sites of the training crystals", True),
-    "DFT": Quantity("target", "DFT", "as stable as the competing phases; blue is more stable", labels=True),
-    "difference": Quantity("difference", "Model \N{MINUS SIGN} DFT", "model and DFT agree", labels=True),
+    found.title: found
+    for found in (
+        Quantity("energy", "Energy", _STABLE),
+        Quantity("contribution_a", "A contribution", "mean of the A sites of the training crystals", True),
+        Quantity("contribution_b", "B contribution", "mean of the B sites of the training crystals", True),
+        Quantity("target", "DFT", _STABLE, labels=True),
+        Quantity("difference", "Model \N{MINUS SIGN} DFT", "model and DFT agree", labels=True),
+    )
 }
 
 
@@ -77,7 +81,11 @@ class PairMap:
 
 
 def pair_map(
-    table: pl.DataFrame, x: str, quantity: Quantity, order: Order = "chemistry", labels: pl.DataFrame | None = None
+    table: pl.DataFrame,
+    x: str,
+    quantity: Quantity,
+    order: Order = "Mendeleev number",
+    labels: pl.DataFrame | None = None,
 ) -> PairMap:
     """Lay out one anion set by Mendeleev number, or by the mean of the quantity over a row or column, lowest first.
 
@@ -101,8 +109,10 @@ def pair_map(
 
 
 def energy_limit(table: pl.DataFrame) -> float:
-    """End of the colour scale of energies: nearly all of the space is within, in steps of 0.5 eV/atom."""
-    return max(0.5, float(np.ceil(2 * table["energy"].abs().quantile(0.98)) / 2))
+    """End of the colour scale of energies, in steps of 0.5 eV/atom: nine tenths of the space are within, and the rest
+    is hopeless whatever its colour.
+    """
+    return max(0.5, float(np.round(2 * table["energy"].abs().quantile(0.9)) / 2))
 
 
 def difference_limit(table: pl.DataFrame, labels: pl.DataFrame) -> float:

@@ -38,10 +38,11 @@ def elements_in(groups: Collection[int] = (), periods: Collection[int] = ()) -> 
 class Rule:
     """A choice of elements for A and B and of anion sets.
 
-    name; source: where it comes from; a, b: element symbols; x: anion sets
+    name; about: the choice in words; source: where it comes from; a, b: element symbols; x: anion sets
     """
 
     name: str
+    about: str
     a: tuple[str, ...]
     b: tuple[str, ...]
     x: tuple[str, ...] = tuple(ANION_SETS)
@@ -51,24 +52,17 @@ class Rule:
 @cache
 def rules() -> tuple[Rule, ...]:
     """Rules by name, that of the paper first."""
+    trivalent = ("Al", "Sc", "Cr", "Fe", "Co", "Ga", "Y", "Rh", "In")
     return (
-        Rule(
-            "A in groups 13 to 15 of periods 5 and 6, B in groups 4 to 6",
-            elements_in((13, 14, 15), (5, 6)),
-            elements_in((4, 5, 6)),
-            source="T. Xie and J. C. Grossman, Phys. Rev. Lett. 120, 145301 (2018)",
-        ),
-        Rule("II-IV oxides: A in group 2, B in group 4 or 14", elements_in((2,)), elements_in((4, 14)), ("O3",)),
-        Rule("I-V oxides: A in group 1, B in group 5 or 15", elements_in((1,)), elements_in((5, 15)), ("O3",)),
-        Rule(
-            "III-III oxides: A in group 3 or 13, B trivalent",
-            elements_in((3, 13)),
-            ("Al", "Sc", "Cr", "Fe", "Co", "Ga", "Y", "Rh", "In"),
-            ("O3",),
-        ),
-        Rule("Oxynitrides: A in group 2 or La, B in group 4 to 6", (*elements_in((2,)), "La"), elements_in((4, 5, 6)),
-             ("O2N", "ON2")),
-        Rule("All", ELEMENTS, ELEMENTS),
+        Rule("Xie and Grossman", "A in groups 13 to 15 of periods 5 and 6, B in groups 4 to 6",
+             elements_in((13, 14, 15), (5, 6)), elements_in((4, 5, 6)),
+             source="T. Xie and J. C. Grossman, Phys. Rev. Lett. 120, 145301 (2018)"),
+        Rule("II-IV oxides", "A in group 2, B in group 4 or 14", elements_in((2,)), elements_in((4, 14)), ("O3",)),
+        Rule("I-V oxides", "A in group 1, B in group 5 or 15", elements_in((1,)), elements_in((5, 15)), ("O3",)),
+        Rule("III-III oxides", "A in group 3 or 13, B trivalent", elements_in((3, 13)), trivalent, ("O3",)),
+        Rule("Oxynitrides", "A in group 2 or La, B in groups 4 to 6", (*elements_in((2,)), "La"),
+             elements_in((4, 5, 6)), ("O2N", "ON2")),
+        Rule("All", "all 52 elements on A and on B", ELEMENTS, ELEMENTS),
     )  # fmt: skip
 
 

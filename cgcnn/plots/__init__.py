@@ -7,7 +7,7 @@
 Everything here takes plain arrays and tables; nothing knows a network.
 """
 
-from .perovskites import element_comparison, energy_histogram, group_bars, space_map
+from .perovskites import element_comparison, element_parity, energy_histogram, group_bars, space_map
 from .sites import FIGURE_HEIGHT, site_bars
 from .style import (
     CONTRIBUTION_STOPS,
@@ -30,6 +30,7 @@ __all__ = [
     "css_gradient",
     "element_colour",
     "element_comparison",
+    "element_parity",
     "energy_histogram",
     "group_bars",
     "plotly_colour_scale",

@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from .style import Theme, contribution_colours, plotly_colour_scale, signed, template, theme
 
-MAP_HEIGHT = 620  # px
+MAP_HEIGHT = 570  # px
 _TICK_SIZE = 9.5  # px, of 52 symbols on an axis
 _EDGE = dict(width=1, color="rgba(123, 133, 139, 0.55)")
 
@@ -39,6 +39,7 @@ def space_map(
     """
     look = theme(dark)
     rows, columns = (list(symbols) for symbols in elements)
+    digits = 1 if round(5 * limit, 9) % 1 == 0 else 2  # that half of the limit needs
     figure = go.Figure(
         go.Heatmap(
             z=np.where(np.isfinite(values), np.round(values, 4), None), zmin=-limit, zmax=limit,
@@ -46,15 +47,13 @@ def space_map(
             colorbar=dict(
                 title=dict(text=bar_title, side="right", font=dict(size=12, color=look.muted)), thickness=11,
                 tickvals=[-limit, -limit / 2, 0, limit / 2, limit], outlinewidth=0, xpad=6, ypad=0,
-                ticktext=[signed(v, 1 if limit >= 1 else 2) for v in (-limit, -limit / 2, 0, limit / 2, limit)],
+                ticktext=[signed(v, digits) for v in (-limit, -limit / 2, 0, limit / 2, limit)],
             ),
         )
     )  # fmt: skip
     if framed is not None and framed.any():
         x, y = _frames(framed)
-        figure.add_scatter(
-            x=x, y=y, mode="lines", hoverinfo="skip", line=dict(color="#111417" if not dark else "#f6f8f9", width=1.1)
-        )
+        figure.add_scatter(x=x, y=y, mode="lines", hoverinfo="skip", line=dict(color="#14171a", width=1.1))
     # A heatmap reports no clicks; markers on top of it do, and their hover label is the cell's.
     dots = np.zeros(values.shape, bool) if marked is None else marked
     y, x = (index.ravel() for index in np.indices(values.shape))
@@ -62,7 +61,7 @@ def space_map(
         x=x, y=y, mode="markers", customdata=names.reshape(-1, 1).tolist(), text=hover.ravel().tolist(),
         hovertemplate="%{text}<extra></extra>",
         marker=dict(
-            size=3, color=["rgba(20,23,26,0.62)" if dot else "rgba(0,0,0,0)" for dot in dots.ravel()],
+            size=2.6, color=["rgba(20,23,26,0.6)" if dot else "rgba(0,0,0,0)" for dot in dots.ravel()],
             line=dict(width=0),
         ),
         selected_marker_opacity=1, unselected_marker_opacity=1,
@@ -91,7 +90,7 @@ def space_map(
     names_b = [symbol if i % 2 == 0 else f"<br>{symbol}" for i, symbol in enumerate(columns)]
     return figure.update_layout(
         template=template(dark), height=height, shapes=shapes, annotations=notes, hoverdistance=60, hovermode="closest",
-        clickmode="event+select", dragmode=False, plot_bgcolor=look.panel, margin=dict(l=4, r=4, t=18, b=4),
+        clickmode="event+select", dragmode=False, plot_bgcolor=look.background, margin=dict(l=4, r=4, t=18, b=4),
         xaxis=axis | dict(tickvals=list(range(len(columns))), ticktext=names_b, range=[-0.5, len(columns) - 0.5],
                           title_text="B site", fixedrange=True),
         yaxis=axis | dict(tickvals=list(range(len(rows))), ticktext=rows, range=[len(rows) - 0.5, -0.5],
@@ -151,41 +150,95 @@ def element_comparison(
     return figure.update_layout(template=template(dark), height=height, margin_t=24)
 
 
+def element_parity(
+    symbols: Sequence[str],
+    booked: dict[str, np.ndarray],
+    effect: dict[str, np.ndarray],
+    *,
+    chosen: Sequence[str] = (),
+    effect_name: str = "additive reference",
+    dark: bool = False,
+    height: int = 330,
+) -> go.Figure:
+    """Contributions of all elements against the additive reference, on A (left) and on B (right); the line is equality.
+
+    symbols: (E,); booked, effect: {"A": (E,), "B": (E,)} eV; chosen: those with a name, in the accent colour
+    """
+    look = theme(dark)
+    figure = make_subplots(1, 2, horizontal_spacing=0.06, subplot_titles=("on A", "on B"))
+    for column, site in enumerate("AB", start=1):
+        value, reference = np.asarray(booked[site], float), np.asarray(effect[site], float)
+        both = np.concatenate([value, reference])
+        ends = [float(np.nanmin(both)), float(np.nanmax(both))]
+        figure.add_scatter(
+            x=ends, y=ends, mode="lines", line=dict(color=look.zero, width=1, dash="dot"), hoverinfo="skip",
+            row=1, col=column,
+        )  # fmt: skip
+        picked = [symbol in chosen for symbol in symbols]
+        colours = [look.accent if p else look.muted for p in picked]
+        figure.add_scatter(
+            x=reference, y=value, mode="markers+text", row=1, col=column, textposition="top center",
+            text=[symbol if p else "" for symbol, p in zip(symbols, picked, strict=True)],
+            marker=dict(size=[8 if p else 5.5 for p in picked], color=colours), textfont=dict(size=12, color=look.text),
+            customdata=[[s, signed(v), signed(r)] for s, v, r in zip(symbols, value, reference, strict=True)],
+            hovertemplate=f"%{{customdata[0]}} on {site}<br>contribution %{{customdata[1]}} eV<br>{effect_name} "
+            "%{customdata[2]} eV<extra></extra>",
+        )  # fmt: skip
+    figure.update_xaxes(title_text=f"{effect_name}, eV")
+    figure.update_yaxes(title_text="contribution, eV per site", col=1)
+    figure.update_annotations(font=dict(size=13, color=look.muted))
+    return figure.update_layout(template=template(dark), height=height, margin_t=24)
+
+
 def group_bars(
-    groups: dict[str, Sequence[tuple[str, float, float | None]]],
-    elements: dict[str, Sequence[tuple[str, str, float]]],
+    groups: dict[str, Sequence[tuple[int, float, float | None]]],
+    elements: dict[str, Sequence[tuple[int, str, float]]],
     limit: float,
     *,
     dark: bool = False,
-    height: int = 420,
+    height: int = 500,
 ) -> go.Figure:
-    """Mean contribution of every group of the periodic table, on A (above) and on B (below).
+    """Mean contribution of every group of the periodic table, on A (above) and on B (below), on one scale.
 
     groups: {"A": [(group, mean, sd over the members or None)], "B": ...} eV
-    elements: {"A": [(group, symbol, mean)], "B": ...}, written at their values
+    elements: {"A": [(group, symbol, mean)], "B": ...}, written beside the bar of their group
     """
     look = theme(dark)
-    figure = make_subplots(2, 1, shared_xaxes=True, vertical_spacing=0.04)
+    figure = make_subplots(2, 1, shared_xaxes=True, shared_yaxes="all", vertical_spacing=0.03)
+    heights = [value for site in "AB" for _, _, value in elements[site]]
+    letter = 30 * np.ptp(heights) / height if heights else 0.0  # eV that a line of text takes
     for row, site in enumerate("AB", start=1):
         names, means, spreads = zip(*groups[site], strict=True) if groups[site] else ((), (), ())
         several = bool(spreads) and None not in spreads
         number = [signed(m) + (f" ± {s:.3f}" if several else "") for m, s in zip(means, spreads, strict=True)]
         figure.add_bar(
-            x=list(names), y=list(means), row=row, col=1, customdata=number,
+            x=[name - 0.22 for name in names], y=list(means), width=0.36, row=row, col=1,
+            customdata=list(zip(names, number, strict=True)),
             marker=dict(color=contribution_colours(means, limit), line=_EDGE),
             error_y=_error_bars(spreads if several else None, look),
-            hovertemplate=f"group %{{x}} on {site}<br>%{{customdata}} eV<extra></extra>",
+            hovertemplate=f"group %{{customdata[0]}} on {site}<br>%{{customdata[1]}} eV<extra></extra>",
         )  # fmt: skip
-        x, symbols, y = zip(*elements[site], strict=True) if elements[site] else ((), (), ())
+        x, symbols, y = zip(*_in_lanes(elements[site], letter), strict=True) if elements[site] else ((), (), ())
         figure.add_scatter(
-            x=list(x), y=list(y), text=list(symbols), row=row, col=1, mode="text",
-            textfont=dict(size=11, color=look.text), customdata=[signed(v) for v in y],
+            x=x, y=y, text=symbols, row=row, col=1, mode="text", customdata=[signed(v) for v in y],
+            textfont=dict(size=11, color=look.text),
             hovertemplate=f"%{{text}} on {site}<br>%{{customdata}} eV<extra></extra>",
         )  # fmt: skip
-        figure.update_yaxes(title_text=f"on {site}, eV per site", row=row, col=1)
-    figure.update_xaxes(type="category", showgrid=False, zeroline=False)
+        figure.update_yaxes(title_text=f"on {site}, eV per site", dtick=2, row=row, col=1)
+    figure.update_xaxes(showgrid=False, zeroline=False, tickvals=sorted({g for s in "AB" for g, _, _ in groups[s]}))
     figure.update_xaxes(title_text="group of the periodic table", row=2, col=1)
-    return figure.update_layout(template=template(dark), height=height, bargap=0.25)
+    return figure.update_layout(template=template(dark), height=height)
+
+
+def _in_lanes(elements: Sequence[tuple[int, str, float]], letter: float) -> list[tuple[float, str, float]]:
+    """(x, symbol, value): symbols of a group to the right of its bar, in two lanes where one would be too crowded."""
+    placed, top = [], {}
+    for group, symbol, value in sorted(elements, key=lambda entry: entry[2]):
+        room = [value - top.get((group, lane), -np.inf) for lane in (0, 1)]
+        lane = 0 if room[0] >= letter else int(np.argmax(room))
+        top[group, lane] = value
+        placed.append((group + 0.1 + 0.26 * lane, symbol, value))
+    return placed
 
 
 def energy_histogram(

@@ -9,10 +9,11 @@ import streamlit as st
 from cgcnn.perovskite.effects import element_effects
 from cgcnn.perovskite.lattice import ANION_SETS
 from cgcnn.perovskite.maps import mendeleev_order
-from cgcnn.plots import element_comparison
+from cgcnn.plots import element_comparison, element_parity
 from pages.common import is_dark, show_figure
 from pages.space.data import Space
 
+ORDERS = ("Mendeleev number", "value on A", "value on B")
 START = ("Ti", "Zr", "Nb", "Sn", "Pb", "La", "Ba")
 
 
@@ -25,43 +26,46 @@ def effects(key: str, sets: str | None, _space: Space) -> pl.DataFrame:
 
 
 def choose_sets(key: str) -> str | None:
-    chosen = st.selectbox("Anions", ["all", *ANION_SETS], key=key, bind="query-params", width=100)
-    return None if chosen == "all" else chosen
+    """One anion set, or None for all."""
+    options = ["all anions", *ANION_SETS]
+    chosen = st.selectbox("Anions", options, key=key, bind="query-params", width=130, label_visibility="collapsed")
+    return None if chosen == options[0] else chosen
 
 
 def show(space: Space) -> None:
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    hidden = dict(label_visibility="collapsed", bind="query-params")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         sets = choose_sets("anions_compared")
         chosen = st.multiselect(
-            "Elements", mendeleev_order(), default=list(START), key="elements", bind="query-params",
-            placeholder="Two or more elements", width=760,
+            "Elements", mendeleev_order(), default=list(START), key="elements", width=470,
+            placeholder="Two or more elements", **hidden,
         )  # fmt: skip
-        order = st.segmented_control(
-            "Order by", ["chemistry", "A", "B"], default="chemistry", required=True, key="compare_by", bind="query-params",
-            format_func={"chemistry": "Mendeleev number", "A": "value on A", "B": "value on B"}.get,
-        )  # fmt: skip
+        order = st.segmented_control("Order by", ORDERS, default=ORDERS[0], required=True, key="compare_by", **hidden)
     if len(chosen) < 2:
         st.info("Choose two or more elements to compare.")
         return
-    table = effects(space.key, sets, space).filter(pl.col("element").is_in(chosen))
-    value = {site: dict(table.filter(site=site).select("element", "booked").iter_rows()) for site in "AB"}
-    symbols = sorted(chosen, key=mendeleev_order().index if order == "chemistry" else value[order].get)
+    table = effects(space.key, sets, space)
+    by_site = {site: table.filter(site=site) for site in "AB"}
+    value = {site: dict(by_site[site].select("element", "booked").iter_rows()) for site in "AB"}
+    symbols = sorted(chosen, key=mendeleev_order().index if order == ORDERS[0] else value[order[-1]].get)
     drawn = pl.DataFrame({"element": symbols})
-    by_site = {site: drawn.join(table.filter(site=site), on="element", maintain_order="left") for site in "AB"}
-
-    def column(name: str) -> dict[str, np.ndarray]:
-        return {site: by_site[site][name].cast(pl.Float64).fill_null(np.nan).to_numpy() for site in "AB"}
-
+    few = {site: drawn.join(by_site[site], on="element", maintain_order="left") for site in "AB"}
     several = not table["sd"].is_null().all()
-    reference = "additive fit to DFT" if space.labels else "additive fit to the predicted energies"
+    reference = "additive fit to DFT" if space.labels else "additive fit to predicted energies"
     figure = element_comparison(
-        symbols, column("booked"), column("effect"), space.limit, sd=column("sd") if several else None,
-        effect_name=reference, dark=is_dark(),
+        symbols, _numbers(few, "booked"), _numbers(few, "effect"), space.limit,
+        sd=_numbers(few, "sd") if several else None, effect_name=reference, dark=is_dark(),
     )  # fmt: skip
-    crystals = int(table["crystals"].max())
     spread = "; error bars: spread over the networks" if several else ""
-    caption = (
-        f"Mean over {crystals:,} crystals an element. Zero: mean of the 52 elements on the site. Diamonds: {reference} "
-        f"(E = A + B + anions, times 5){spread}."
-    )
-    show_figure(figure, f"compare {space.key}", "elements-on-A-and-B", caption=caption, data=table)
+    caption = f"Zero: mean of the 52 elements on the site. Diamonds: {reference}, E = A + B + anions, times 5{spread}."
+    show_figure(figure, f"compare {space.key}", "elements-on-A-and-B", caption=caption, data=pl.concat(few.values()))
+    parity = element_parity(
+        by_site["A"]["element"].to_list(), _numbers(by_site, "booked"), _numbers(by_site, "effect"),
+        chosen=chosen, effect_name=reference, dark=is_dark(),
+    )  # fmt: skip
+    caption = f"All 52 elements, {int(table['crystals'].max()):,} crystals each. On the dotted line both agree."
+    show_figure(parity, f"parity {space.key}", "elements-against-reference", caption=caption, data=table)
+
+
+def _numbers(tables: dict[str, pl.DataFrame], column: str) -> dict[str, np.ndarray]:
+    return {site: table[column].cast(pl.Float64).fill_null(np.nan).to_numpy() for site, table in tables.items()}

@@ -129,8 +129,8 @@ def choose_labels(card: Card) -> Labels | None:
     """The data set with DFT that the user named or dropped; sentences where it cannot be used."""
     with st.popover("DFT data", icon=":material/database:", width="stretch"):
         st.caption(
-            f"A data set of ABX3 with {card.target.label}, {card.target.unit}. A column `split` says which crystals the "
-            "model was trained on. It is read, not kept."
+            f"A data set of ABX₃ with {card.target.label}, {card.target.unit}. A column `split` says which crystals "
+            "the model was trained on. It is read, not kept."
         )
         upload = st.file_uploader("CSV, Parquet, JSON, extended XYZ, ASE database, ZIP of CIFs", key="dft_upload")
         typed = st.text_input("or a path on this machine", key="dft", bind="query-params").strip().strip("'\"")

@@ -44,7 +44,10 @@ def crystal_facts(space: Space, row: dict, key: str) -> None:
     if found.charge_a is None:
         charges = "no common charges balance"
     else:
-        charges = f"{row['a']}<sup>{found.charge_a}+</sup> {row['b']}<sup>{found.charge_b}+</sup>"
+        charges = " ".join(
+            f"{row[site]}<sup>{charge if charge > 1 else ''}+</sup>"
+            for site, charge in (("a", found.charge_a), ("b", found.charge_b))
+        )
         charges += "" if found.neutral else " (rare)"
     lines += [
         ("charges", charges),
@@ -64,6 +67,9 @@ def crystal_facts(space: Space, row: dict, key: str) -> None:
         np.array([row["contribution_a"], row["contribution_b"], row["contribution_x"]]),
         space.limit, sd=sd, axis_title="contribution per site, eV", dark=is_dark(), height=150,
     )  # fmt: skip
+    figure.update_xaxes(
+        tickvals=[-space.limit, 0, space.limit], ticktext=[signed(v, 0) for v in (-space.limit, 0, space.limit)]
+    )
     st.plotly_chart(figure, theme=None, key=f"bars {key}", config={"displayModeBar": False})
     st.html(f"<table class='sp-facts'>{table}</table>")
     if st.button("Open in 3D", icon=":material/view_in_ar:", key=f"open {key}", width="stretch", type="primary"):

@@ -23,9 +23,9 @@ def show(space: Space) -> None:
     groups = means(space.key, sets, "group", space.table)
     elements = means(space.key, sets, "element", space.table)
     figure = group_bars(
-        {site: [(str(g), m, s) for g, m, s in groups[site].select("group", "mean", "sd").iter_rows()] for site in "AB"},
+        {site: list(groups[site].select("group", "mean", "sd").iter_rows()) for site in "AB"},
         {
-            site: [(str(group_and_period(e)[0]), e, m) for e, m in elements[site].select("element", "mean").iter_rows()]
+            site: [(group_and_period(e)[0], e, m) for e, m in elements[site].select("element", "mean").iter_rows()]
             for site in "AB"
         },
         space.limit,

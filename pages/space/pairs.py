@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import streamlit as st
 
 from cgcnn.perovskite.lattice import ANION_SETS
-from cgcnn.perovskite.maps import QUANTITIES, PairMap, difference_limit, element_blocks, energy_limit, pair_map
+from cgcnn.perovskite.maps import QUANTITIES, Order, PairMap, difference_limit, element_blocks, energy_limit, pair_map
 from cgcnn.perovskite.screening import THRESHOLD
 from cgcnn.plots import signed, space_map
 from pages.common import is_dark, show_figure
 from pages.space.data import Space
 from pages.space.facts import crystal_facts, plus_minus
 
-ORDERS = {"chemistry": "Mendeleev number", "value": "value"}
+
+# On a phone the map is moved sideways rather than squeezed.
+WIDE_ENOUGH = """<style>[class*="st-key-figure-space-map"] [data-testid="stFullScreenFrame"] { overflow-x: auto; }
+[class*="st-key-figure-space-map"] [data-testid="stPlotlyChart"] { min-width: 620px; }</style>"""
 
 
 def show(space: Space) -> None:
     offered = [name for name, quantity in QUANTITIES.items() if space.labels or not quantity.labels]
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        x = st.selectbox("Anions", list(ANION_SETS), key="x", bind="query-params", width=90)
-        name = st.segmented_control(
-            "Colour", offered, default="energy", required=True, key="show", bind="query-params",
-            format_func=lambda name: QUANTITIES[name].title,
-        )  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        hidden = dict(label_visibility="collapsed", bind="query-params")
+        x = st.selectbox("Anions", list(ANION_SETS), key="x", width=90, **hidden)
+        name = st.segmented_control("Colour", offered, default=offered[0], required=True, key="show", **hidden)
         order = st.segmented_control(
-            "Order by", list(ORDERS), default="chemistry", required=True, key="order", bind="query-params",
-            format_func=ORDERS.get,
-        )  # fmt: skip
+            "Order by", get_args(Order), default=get_args(Order)[0], required=True, key="order", **hidden
+        )
     quantity = QUANTITIES[name]
     grid = pair_map(space.table, x, quantity, order, space.dft)
     picked = _chosen(grid)
@@ -51,16 +53,17 @@ def _draw(space: Space, grid: PairMap, name: str, x: str, order: str, picked: tu
     quantity, unit = QUANTITIES[name], space.card.target.unit
     if quantity.contribution:
         limit, unit = space.limit, "eV per site"
-    elif name == "difference":
+    elif quantity.column == "difference":
         limit = difference_limit(space.table, space.dft)
     else:
         limit = energy_limit(space.table)
     stable = grid.matrix("energy") < THRESHOLD
     trained = grid.matrix("trained").astype(bool)
-    blocks = tuple(element_blocks(s) if order == "chemistry" else [] for s in (grid.rows, grid.columns))
+    blocks = tuple(element_blocks(s) if order == get_args(Order)[0] else [] for s in (grid.rows, grid.columns))
     figure = space_map(
         (grid.rows, grid.columns), grid.values, limit, names=grid.matrix("pair"), hover=_hover(space, grid),
-        bar_title=f"{quantity.title}, {unit}", blocks=blocks, marked=trained, framed=stable, chosen=picked, dark=is_dark(),
+        bar_title=f"{quantity.title}, {unit}", blocks=blocks, marked=trained, framed=stable,
+        chosen=picked, dark=is_dark(),
     )  # fmt: skip
     caption = f"Zero: {quantity.zero}. Framed: predicted below {THRESHOLD} {space.card.target.unit}."
     if trained.any():
@@ -73,7 +76,8 @@ def _draw(space: Space, grid: PairMap, name: str, x: str, order: str, picked: tu
             st.query_params["cell"] = points[0]["customdata"][0]
 
     table = grid.cells.drop("members_a", "members_b", "members_x", "pair")
-    show_figure(figure, key, f"perovskites-{x}-{name}-{order}", caption=caption, data=table, on_select=pick)
+    st.html(WIDE_ENOUGH)
+    show_figure(figure, key, f"perovskites-{x}-{quantity.column}", caption=caption, data=table, on_select=pick)
 
 
 def _hover(space: Space, grid: PairMap) -> np.ndarray:

@@ -17,37 +17,34 @@ from cgcnn.perovskite.screening import (
     screen,
 )
 from cgcnn.plots import energy_histogram
-from pages.common import is_dark, show_figure, to_csv
+from pages.common import is_dark, open_perovskite, show_figure, to_csv
 from pages.space.data import Space
-from pages.space.facts import crystal_facts
 
 OWN = "Own choice"
 GROUPS = tuple(sorted({group_and_period(symbol)[0] for symbol in ELEMENTS}))
+SMALL = "padding: 0 .3rem; min-height: 1.4rem; min-width: 1.55rem; font-size: .8rem;"  # CSS of the pills
 LEFT_OUT = "The energy is that of the cubic cell: no tilts of the octahedra, no phonons, no temperature."
 
 
 def show(space: Space) -> None:
-    rule_row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
-    sites = st.columns(2, gap="medium")
-    chosen = {}
-    for site, name, place in zip("ab", ("A", "B"), sites, strict=True):
-        with place:
-            chosen[site] = _choose_elements(site, name)
-    with rule_row:
-        anions, threshold = _rule_and_threshold(space)
-    found = screen(
-        space.table, chosen["a"] or ELEMENTS, chosen["b"] or ELEMENTS, anions or tuple(ANION_SETS), threshold, space.dft
-    )
-    left, right = st.columns([1.15, 1], gap="medium")
-    with left:
-        _rates(space, found)
-    with right:
-        figure = energy_histogram(
-            found.candidates["energy"].to_numpy(), space.table["energy"].to_numpy(), threshold,
-            axis_title=f"{space.card.target.short}, predicted, {space.card.target.unit}", dark=is_dark(), height=170,
-        )  # fmt: skip
-        show_figure(figure, f"histogram {space.key}", "screening-energies", caption=LEFT_OUT)
-    _candidates(space, found)
+    choice, result = st.columns([1, 2.5], gap="medium")
+    with choice:
+        anions, threshold, a, b = _choice(space)
+    found = screen(space.table, a or ELEMENTS, b or ELEMENTS, anions or tuple(ANION_SETS), threshold, space.dft)
+    with result:
+        left, right = st.columns([1.75, 1], gap="medium")
+        with left:
+            _rates(space, found)
+        with right:
+            figure = energy_histogram(
+                found.candidates["energy"].to_numpy(), space.table["energy"].to_numpy(), threshold,
+                axis_title=f"predicted energy, {space.card.target.unit}", dark=is_dark(), height=165,
+            )  # fmt: skip
+            show_figure(
+                figure, f"histogram {space.key}", "screening-energies", caption="Dotted: the threshold.",
+                data=found.candidates.select("formula", "energy"),
+            )  # fmt: skip
+        _candidates(space, found)
 
 
 def _choose_elements(site: str, name: str) -> list[str]:
@@ -65,17 +62,14 @@ def _choose_elements(site: str, name: str) -> list[str]:
 
     elements = st.multiselect(
         f"{name} site", mendeleev_order(), default=list(getattr(rules()[0], site)), key=key, bind="query-params",
-        placeholder="All 52 elements",
+        placeholder="All 52 elements", wrap=True,
     )  # fmt: skip
     st.session_state[groups_key] = _whole_groups(elements)
+    st.html(f"<style>.st-key-{groups_key} button {{ {SMALL} }}</style>")
     st.pills(
-        f"Groups on {name}",
-        GROUPS,
-        selection_mode="multi",
-        key=groups_key,
-        on_change=toggled,
+        f"Groups on {name}", GROUPS, selection_mode="multi", key=groups_key, on_change=toggled, wrap=True,
         label_visibility="collapsed",
-    )
+    )  # fmt: skip
     return elements
 
 
@@ -83,36 +77,37 @@ def _whole_groups(elements: list[str]) -> list[int]:
     return [group for group in GROUPS if set(elements_in((group,))) <= set(elements)]
 
 
-def _rule_and_threshold(space: Space) -> tuple[list[str], float]:
+def _choice(space: Space) -> tuple[list[str], float, list[str], list[str]]:
+    """Anion sets, threshold, elements on A, elements on B; empty lists mean all."""
     by_name = {rule.name: rule for rule in rules()}
 
     def follow(name: str | None = None) -> None:
         rule = by_name.get(name or st.session_state["rule"])
         if rule:
-            everything = {ELEMENTS: []}
-            st.session_state["a"] = everything.get(rule.a, list(rule.a))
-            st.session_state["b"] = everything.get(rule.b, list(rule.b))
+            for site in "ab":
+                elements = getattr(rule, site)
+                st.session_state[site] = [] if elements == ELEMENTS else list(elements)
             st.session_state["anions"] = [] if rule.x == tuple(ANION_SETS) else list(rule.x)
 
-    st.button(
-        "Rule of the paper", on_click=follow, args=(rules()[0].name,), help=f"{rules()[0].name}. {rules()[0].source}"
+    rule_slot = st.container()
+    left, right = st.columns([1.4, 1])
+    anions = left.multiselect("Anions", list(ANION_SETS), key="anions", bind="query-params", placeholder="All 7")
+    threshold = right.number_input(
+        f"Below, {space.card.target.unit}", value=THRESHOLD, step=0.05, format="%.2f", key="below", bind="query-params"
     )
-    slot = st.empty()
-    anions = st.multiselect(
-        "Anions", list(ANION_SETS), key="anions", bind="query-params", placeholder="All 7", width=260
-    )
-    threshold = st.number_input(
-        f"Below, {space.card.target.unit}",
-        value=THRESHOLD,
-        step=0.05,
-        format="%.2f",
-        key="below",
-        bind="query-params",
-        width=130,
-    )
-    st.session_state["rule"] = _matching(st.session_state["a"], st.session_state["b"], anions)
-    slot.selectbox("Rule", [*by_name, OWN], key="rule", on_change=follow, width=430)
-    return anions, threshold
+    a, b = _choose_elements("a", "A"), _choose_elements("b", "B")
+    st.session_state["rule"] = _matching(a, b, anions)
+    with rule_slot:
+        paper = rules()[0]
+        left, right = st.columns([1.4, 1], vertical_alignment="bottom")
+        left.selectbox("Rule", [*by_name, OWN], key="rule", on_change=follow)
+        right.button(
+            "The paper's", on_click=follow, args=(paper.name,), help=f"{paper.about}. {paper.source}", width="stretch",
+            disabled=st.session_state["rule"] == paper.name,
+        )  # fmt: skip
+        rule = by_name.get(st.session_state["rule"])
+        st.caption(rule.about if rule else "A, B and anions as chosen below")
+    return anions, threshold, a, b
 
 
 def _matching(a: list[str], b: list[str], x: list[str]) -> str:
@@ -142,13 +137,13 @@ def _rates(space: Space, found: Screening) -> None:
                 f"{here.both} are found."
             )
     st.html(f"""<style>
-.sp-rates {{ border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-numeric: tabular-nums; }}
+.sp-rates {{ border-collapse: collapse; width: 100%; font-size: .875rem; font-variant-numeric: tabular-nums; }}
 .sp-rates td, .sp-rates th {{ padding: .2rem .5rem .2rem 0; border: 0; border-bottom: 1px solid rgba(123,133,139,.25);
-  text-align: right; font-weight: 400; }}
+  text-align: right; font-weight: 400; white-space: nowrap; }}
 .sp-rates th {{ opacity: .72; }} .sp-rates :first-child {{ text-align: left; }}
 .sp-part td {{ opacity: .72; padding-top: .5rem; }} .sp-rates td:last-child {{ font-weight: 600; }}
 .sp-note {{ font-size: .875rem; opacity: .8; margin-top: .3rem; }}
-</style><table class='sp-rates'><tr><th>below {found.threshold:g} {space.card.target.unit}</th><th>this choice</th>
+</style><table class='sp-rates'><tr><th>below {found.threshold:g}</th><th>this choice</th>
 <th>all</th><th>enrichment</th></tr>{"".join(rows)}</table><div class='sp-note'>{note}</div>""")
 
 
@@ -162,21 +157,22 @@ def _candidates(space: Space, found: Screening) -> None:
         hits_only = st.toggle("Only below the threshold", value=True, key="hits", bind="query-params")
         neutral_only = st.toggle("Only charge-neutral", key="neutral", bind="query-params")
         st.download_button(
-            "Candidates as CSV", lambda: to_csv(shown), file_name="candidates.csv", mime="text/csv", type="tertiary",
-            icon=":material/download:", on_click="ignore",
+            "CSV", lambda: to_csv(shown), file_name="candidates.csv", mime="text/csv", type="tertiary",
+            icon=":material/download:", on_click="ignore", help="The candidates as a table",
         )  # fmt: skip
     shown = table.filter(pl.col("hit") | (not hits_only), pl.col("neutral") | (not neutral_only))
-    if not len(shown):
+    if len(shown):
+        formula = _table(space, shown)
+    else:
         st.info(f"None of the {len(table):,} chosen crystals. Raise the threshold or choose more elements.")
-        return
-    left, right = st.columns([3.1, 1], gap="medium")
-    with left:
-        picked = _table(space, shown)
-    with right:
-        crystal_facts(space, shown.row(picked, named=True), "candidate")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(LEFT_OUT)
+        if len(shown) and st.button(f"Open {formula} in 3D", icon=":material/view_in_ar:"):
+            open_perovskite(formula)
 
 
-def _table(space: Space, shown: pl.DataFrame) -> int:
+def _table(space: Space, shown: pl.DataFrame) -> str:
+    """Draw the candidates; the formula of the row that is selected, else of the first."""
     unit = space.card.target.unit
     names = {
         "formula": "crystal", "energy": f"energy, {unit}", "sd": "sd", "target": "DFT", "trained": "trained on",
@@ -196,8 +192,8 @@ def _table(space: Space, shown: pl.DataFrame) -> int:
         "charge A": number(format="%+d"), "charge B": number(format="%+d"),
     }  # fmt: skip
     answer = st.dataframe(
-        shown.select(list(names)).rename(names), hide_index=True, height=min(38 + 29 * len(shown), 420), row_height=29,
+        shown.select(list(names)).rename(names), hide_index=True, height=min(38 + 29 * len(shown), 360), row_height=29,
         key=f"candidates {space.key}", on_select="rerun", selection_mode="single-row", column_config=config,
     )  # fmt: skip
     rows = [row for row in answer.selection.rows if row < len(shown)]
-    return rows[0] if rows else 0
+    return shown["formula"][rows[0] if rows else 0]

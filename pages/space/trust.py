@@ -23,9 +23,8 @@ _HELP = (
 
 def trust(space: Space) -> None:
     card = space.card
-    st.markdown(f"{_energies(card)}  \n{_rankings(card)}", help=_HELP)
-    if space.labels:
-        st.caption(labels_line(space.labels))
+    lines = [_energies(card), _rankings(card), *([labels_line(space.labels)] if space.labels else [])]
+    st.caption("  \n".join(lines), help=_HELP)
     weak = [site for site in "AB" if trusted(card.faithfulness, site) is False]
     for site in weak:
         _warn(card, site)
