@@ -95,13 +95,18 @@ def explained(model_name: str, model_hash: str, key: str, _crystal: Crystal) -> 
 def open_crystal(crystal: Crystal) -> None:
     """Leave for the Crystal page, which shows this crystal of a data set."""
     st.session_state.update(handed=crystal, source="handed")
-    st.switch_page(CRYSTAL_PAGE)
+    _leave_for_crystal()
 
 
 def open_perovskite(formula: str) -> None:
     """Leave for the Crystal page, which shows this member of the perovskite space; the URL there can be shared."""
     st.session_state.update(perovskite=formula, source="perovskite")
-    st.switch_page(CRYSTAL_PAGE)
+    _leave_for_crystal()
+
+
+def _leave_for_crystal() -> None:
+    # With no parameters named, Streamlit would refuse to clear those that widgets of this page are bound to.
+    st.switch_page(CRYSTAL_PAGE, query_params={})
 
 
 def plain(text: str) -> str:

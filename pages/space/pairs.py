@@ -15,7 +15,6 @@ from pages.common import is_dark, show_figure
 from pages.space.data import Space
 from pages.space.facts import crystal_facts, plus_minus
 
-
 # On a phone the map is moved sideways rather than squeezed.
 WIDE_ENOUGH = """<style>[class*="st-key-figure-space-map"] [data-testid="stFullScreenFrame"] { overflow-x: auto; }
 [class*="st-key-figure-space-map"] [data-testid="stPlotlyChart"] { min-width: 620px; }</style>"""
