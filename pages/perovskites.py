@@ -17,8 +17,15 @@ VIEWS = {
     "Screening": screening.show,
 }
 
+# On a phone these figures are moved sideways rather than squeezed.
+WIDE_ENOUGH = """<style>
+[class*="st-key-figure-space-map"], [class*="st-key-figure-groups"] { overflow: auto hidden; }
+[data-testid="stElementContainer"]:is([class*="st-key-space-map"], [class*="st-key-groups-of"]) { min-width: 620px; }
+</style>"""
+
 
 def main() -> None:
+    st.html(WIDE_ENOUGH)
     card = chosen_card()
     leave_unless_fit(card)
     top, data = st.columns([5.2, 1], vertical_alignment="top")

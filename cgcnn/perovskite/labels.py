@@ -109,7 +109,8 @@ def space_labels(
 
 
 def _read_labels(source: Source, target: str, progress: Progress | None) -> tuple[pl.DataFrame, int]:
-    tables, unreadable, done = [], 0, 0
+    schema = {"formula": pl.String, "target": pl.Float64, "split": pl.String}
+    tables, unreadable, done = [pl.DataFrame(schema=schema)], 0, 0
     for chunk, numbers, roles, _, place, bad in _five_atom_cells(source):
         rows = _space_rows(numbers, roles)
         member = rows >= 0
@@ -121,7 +122,7 @@ def _read_labels(source: Source, target: str, progress: Progress | None) -> tupl
                     "target": column_numbers(chunk, target)[place],
                     "split": np.array(column_splits(chunk), dtype=object)[place].tolist(),
                 },
-                schema={"formula": pl.String, "target": pl.Float64, "split": pl.String},
+                schema=schema,
             )
         )
         unreadable += bad

@@ -54,7 +54,7 @@ def rules() -> tuple[Rule, ...]:
     """Rules by name, that of the paper first."""
     trivalent = ("Al", "Sc", "Cr", "Fe", "Co", "Ga", "Y", "Rh", "In")
     return (
-        Rule("Xie and Grossman", "A in groups 13 to 15 of periods 5 and 6, B in groups 4 to 6",
+        Rule("Xie and Grossman 2018", "A in groups 13 to 15 of periods 5 and 6, B in groups 4 to 6",
              elements_in((13, 14, 15), (5, 6)), elements_in((4, 5, 6)),
              source="T. Xie and J. C. Grossman, Phys. Rev. Lett. 120, 145301 (2018)"),
         Rule("II-IV oxides", "A in group 2, B in group 4 or 14", elements_in((2,)), elements_in((4, 14)), ("O3",)),

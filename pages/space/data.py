@@ -16,7 +16,7 @@ from cgcnn.perovskite.labels import Labels, space_labels
 from cgcnn.perovskite.lattice import ANION_SETS, ELEMENTS
 from cgcnn.perovskite.space import SIZE, scored_space
 from cgcnn.sources import open_source
-from cgcnn.targets import describe_target
+from cgcnn.targets import describe_target, is_known
 from pages.common import HEADS, colour_limit, families, model_named, plain
 
 _KEPT = 8  # scored spaces, and data sets with DFT, held in memory
@@ -153,10 +153,9 @@ def _labels(path: Path, card: Card, column) -> Labels | None:
     target = card.target.name if card.target.name in numeric else numeric[0]
     if target != card.target.name and len(numeric) > 1:
         target = column.selectbox("Column with DFT", numeric, key="dft_column", bind="query-params")
-    about = describe_target(target)
-    if target != card.target.name and about.label != target.replace("_", " "):
+    if target != card.target.name and is_known(target):
         raise DatasetError(
-            f"{path.name} holds {about.label}, which is not the {card.target.label} that the model predicts; "
+            f"{path.name} holds {describe_target(target).label}, which is not the {card.target.label} that the model predicts; "
             "name a data set with that"
         )
     read = lambda: _with_progress(  # noqa: E731

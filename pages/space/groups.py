@@ -38,4 +38,4 @@ def show(space: Space) -> None:
         f"Zero: mean of the same site over the training crystals.{spread}"
     )
     data = pl.concat(groups[site].with_columns(pl.col("elements").list.join(" "), site=pl.lit(site)) for site in "AB")
-    show_figure(figure, f"groups {space.key}", "group-rules", caption=caption, data=data)
+    show_figure(figure, f"groups of {space.key}", "group-rules", caption=caption, data=data)

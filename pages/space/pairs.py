@@ -15,10 +15,6 @@ from pages.common import is_dark, show_figure
 from pages.space.data import Space
 from pages.space.facts import crystal_facts, plus_minus
 
-# On a phone the map is moved sideways rather than squeezed.
-WIDE_ENOUGH = """<style>[class*="st-key-figure-space-map"] [data-testid="stFullScreenFrame"] { overflow-x: auto; }
-[class*="st-key-figure-space-map"] [data-testid="stPlotlyChart"] { min-width: 620px; }</style>"""
-
 
 def show(space: Space) -> None:
     offered = [name for name, quantity in QUANTITIES.items() if space.labels or not quantity.labels]
@@ -75,7 +71,6 @@ def _draw(space: Space, grid: PairMap, name: str, x: str, order: str, picked: tu
             st.query_params["cell"] = points[0]["customdata"][0]
 
     table = grid.cells.drop("members_a", "members_b", "members_x", "pair")
-    st.html(WIDE_ENOUGH)
     show_figure(figure, key, f"perovskites-{x}-{quantity.column}", caption=caption, data=table, on_select=pick)
 
 

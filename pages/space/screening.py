@@ -98,15 +98,14 @@ def _choice(space: Space) -> tuple[list[str], float, list[str], list[str]]:
     a, b = _choose_elements("a", "A"), _choose_elements("b", "B")
     st.session_state["rule"] = _matching(a, b, anions)
     with rule_slot:
-        paper = rules()[0]
-        left, right = st.columns([1.4, 1], vertical_alignment="bottom")
-        left.selectbox("Rule", [*by_name, OWN], key="rule", on_change=follow)
-        right.button(
-            "The paper's", on_click=follow, args=(paper.name,), help=f"{paper.about}. {paper.source}", width="stretch",
-            disabled=st.session_state["rule"] == paper.name,
-        )  # fmt: skip
-        rule = by_name.get(st.session_state["rule"])
+        st.selectbox("Rule", [*by_name, OWN], key="rule", on_change=follow)
+        paper, rule = rules()[0], by_name.get(st.session_state["rule"])
         st.caption(rule.about if rule else "A, B and anions as chosen below")
+        if rule is not paper:
+            st.button(
+                "Rule of the paper", on_click=follow, args=(paper.name,), help=f"{paper.about}. {paper.source}",
+                width="stretch",
+            )  # fmt: skip
     return anions, threshold, a, b
 
 
