@@ -155,8 +155,8 @@ def _labels(path: Path, card: Card, column) -> Labels | None:
         target = column.selectbox("Column with DFT", numeric, key="dft_column", bind="query-params")
     if target != card.target.name and is_known(target):
         raise DatasetError(
-            f"{path.name} holds {describe_target(target).label}, which is not the {card.target.label} that the model predicts; "
-            "name a data set with that"
+            f"{path.name} holds {describe_target(target).label}, which is not the {card.target.label} that the model "
+            "predicts; name a data set with that"
         )
     read = lambda: _with_progress(  # noqa: E731
         f"Reading {path.name}", "rows", lambda progress: space_labels(path, target, progress=progress)
