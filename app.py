@@ -59,8 +59,7 @@ STYLE = """<style>
 
 st.set_page_config(page_title="CGCNN: what every atom contributes", layout="wide", initial_sidebar_state=250)
 st.html(STYLE)
-# No url_path may be the name of its script: Streamlit's older habit of serving the folder pages/ by itself would then
-# skip this script.
+# No url_path like the name of a file in pages/: Streamlit serves that folder by itself, past this script.
 page = st.navigation(
     [
         st.Page("pages/crystal.py", title="Crystal", url_path="one-crystal", default=True),
