@@ -227,3 +227,12 @@ def test_shipped_coefficients_hold_no_more_than_terms():
     assert {name: np.shape(value) for name, value in values.items()} == {
         "mean": (), "a": (52,), "b": (52,), "x": (7,), "ax": (52, 7), "bx": (52, 7), "ab": (52, 52)
     }  # fmt: skip
+
+
+def test_table_of_built_cells_to_train_on(written, cache, tmp_path):
+    assert main(["cells", str(written), "--out", str(tmp_path / "cells.parquet")]) == 0
+    cells, original = load_dataset(tmp_path / "cells.parquet", "energy"), pl.read_parquet(written)
+    assert dict(zip(cells.ids, cells.targets, strict=True)) == dict(
+        original.select("material_id", "energy").iter_rows()
+    )
+    assert (cells.split == "val").sum() == (original["split"] == "val").sum()

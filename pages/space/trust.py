@@ -6,7 +6,7 @@ import streamlit as st
 
 from cgcnn.model import Card
 from cgcnn.perovskite.effects import trusted
-from cgcnn.perovskite.labels import built_cells
+from cgcnn.perovskite.labels import on_built_cells
 from cgcnn.perovskite.space import SIZE
 from pages.common import families
 from pages.space.data import Space, fits, labels_line
@@ -32,7 +32,7 @@ def trust(space: Space) -> None:
 
 def _energies(card: Card) -> str:
     unit = card.target.unit
-    built, relaxed = card.accuracy.get(built_cells()), card.accuracy.get("val")
+    built, relaxed = card.accuracy.get(on_built_cells()), card.accuracy.get("val")
     text = f"**{SIZE:,} cubic ABX₃**, built cells: "
     if built:
         text += f"energies are good to {built['mae']:.3f} {unit} (MAE, {built['n']:,} crystals not trained on"
