@@ -53,12 +53,18 @@ STYLE = """<style>
 [data-testid="stMainBlockContainer"] { padding-left: clamp(1rem, 2.5vw, 3rem); padding-right: clamp(1rem, 2.5vw, 3rem);
   max-width: 1800px; }
 [data-testid="stMain"] [data-testid="stVerticalBlock"] { gap: 0.7rem; }
+[class*="st-key-figure-"] .modebar-container { display: none; }  /* show_figure presses its button */
 [data-testid="stSidebarHeader"] { height: 2.2rem; margin-bottom: 0; }
 </style>"""
 
 st.set_page_config(page_title="CGCNN: what every atom contributes", layout="wide", initial_sidebar_state=250)
 st.html(STYLE)
-# Not url_path="crystal": Streamlit's older habit of serving the folder pages/ by itself would then skip this script.
-page = st.navigation([st.Page("pages/crystal.py", title="Crystal", url_path="one-crystal", default=True)])
+# No url_path like the name of a file in pages/: Streamlit serves that folder by itself, past this script.
+page = st.navigation(
+    [
+        st.Page("pages/crystal.py", title="Crystal", url_path="one-crystal", default=True),
+        st.Page("pages/perovskites.py", title="Perovskites", url_path="perovskite-space"),
+    ]
+)
 sidebar()
 page.run()

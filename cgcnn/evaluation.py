@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 import numpy as np
+import polars as pl
 import torch
 
 from .datasets import Dataset
@@ -124,12 +125,19 @@ def additive_fit(data: Dataset, crystals: np.ndarray) -> AdditiveFit:
     return AdditiveFit(effect, design @ coefficient, crystals)
 
 
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks from 1 on; equal values share the mean of theirs."""
+    return pl.Series(values).rank("average").to_numpy()
+
+
 def _lines(points: dict[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, dict[str, float]]:
-    """{name: (true, booked)} -> n, Pearson r and slope of booked on true, of those with a line to draw."""
+    """{name: (true, booked)} -> n, Pearson r, Spearman's rank correlation and slope of booked on true, of those with a
+    line to draw."""
     return {
         name: {
             "n": len(true),
             "r": float(np.corrcoef(true, booked)[0, 1]),
+            "spearman": float(np.corrcoef(_ranks(true), _ranks(booked))[0, 1]),
             "slope": float(np.polyfit(true, booked, 1)[0]),
         }
         for name, (true, booked) in points.items()
@@ -145,7 +153,7 @@ def faithfulness(model: Model, data: Dataset, split: str = "val") -> dict[str, d
     "pairs A", "pairs B", "pairs X", "pairs" (all of them): over pairs of `split` crystals that differ in one site,
         the change of the contribution of that site against five times the change of the label
 
-    -> {name: {"n", "r", "slope" of booked on true}}; {} for data without five-atom perovskites
+    -> {name: {"n", "r", "spearman", "slope" of booked on true}}; {} for data without five-atom perovskites
     """
     crystals, cations, _ = _perovskite_sites(data, data.rows(split))
     if len(crystals) < 3:

@@ -29,6 +29,11 @@ def describe_target(column: str, unit: str | None = None) -> Target:
     return known if unit is None else Target(known.name, known.label, known.short, unit)
 
 
+def is_known(column: str) -> bool:
+    """Whether the column's name tells what it holds."""
+    return column in _KNOWN
+
+
 def credit(column: str) -> str:
     """Source of the data that a known target column comes from; empty for others."""
     return _CREDIT.get(column, "")

@@ -4,7 +4,16 @@ import numpy as np
 import polars as pl
 import pytest
 
+from cgcnn.perovskite.effects import element_effects, trusted
 from cgcnn.perovskite.lattice import ANION_SETS, ELEMENTS
+from cgcnn.perovskite.maps import (
+    QUANTITIES,
+    difference_limit,
+    element_blocks,
+    energy_limit,
+    mendeleev_order,
+    pair_map,
+)
 from cgcnn.perovskite.screening import Check, HitRate, elements_in, rules, screen, site_means
 from cgcnn.perovskite.space import SIZE, build_space
 from cgcnn.perovskite.tolerance import goldschmidt, oxidation_states, shannon_radius, space_factors
@@ -126,3 +135,71 @@ def test_factors_of_the_space():
     assert len(known) > 2000
     assert 0.4 < known.min() < known.max() < 1.6
     assert factors.filter(pl.col("charge_a").is_null())["tolerance"].is_null().all()
+
+
+def test_effects_of_an_additive_space_are_found_again(table):
+    """Contributions that are the elements' own energies: booked and effect are the same, from the same zero."""
+    rng = np.random.default_rng(0)
+    of = {site: dict(zip(ELEMENTS, rng.normal(size=52), strict=True)) for site in "ab"}
+    a, b = (table[site].replace_strict(of[site]).to_numpy() for site in "ab")
+    anions = table["x"].replace_strict({x: i / 10 for i, x in enumerate(ANION_SETS)}).to_numpy()
+    space = table.with_columns(
+        energy=(a + b) / 5 + anions,
+        members_a=pl.Series(np.stack([a, a + 1], axis=1).tolist()),
+        members_b=pl.Series(np.stack([0.5 * b, 1.5 * b], axis=1).tolist()),
+    )
+    for site, name in (("A", "a"), ("B", "b")):
+        expected = np.array([of[name][s] for s in ELEMENTS])
+        expected = expected - expected.mean()
+        found = element_effects(space, site)
+        np.testing.assert_allclose(found["effect"], expected, atol=1e-4)
+        np.testing.assert_allclose(
+            found["booked"] - (found["booked"].mean() if site == "A" else 0), expected, atol=1e-9
+        )
+        spread = np.zeros(52) if site == "A" else np.abs(expected) / 2**0.5
+        np.testing.assert_allclose(found["sd"], spread, atol=1e-9)
+        assert found["crystals"].to_list() == [52 * 7] * 52
+    labels = space.gather_every(3).select("formula", target=2 * pl.col("energy"))
+    np.testing.assert_allclose(element_effects(space, "B", labels)["effect"], 2 * expected, atol=1e-3)
+    few = space.filter(pl.col("a") != "Cs")
+    assert element_effects(few, "A")["booked"].is_nan().sum() == 1
+    with pytest.raises(ValueError, match="site='X'"):
+        element_effects(space, "X")
+
+
+def test_trust_in_a_ranking():
+    assert trusted({"elements A": {"r": 0.93}}, "A") is True
+    assert [trusted({"elements A": {"r": r}}, "A") for r in (0.75, 0.8996, 0.9003)] == [False] * 3
+    assert trusted({}, "A") is None
+
+
+def test_maps_by_chemistry_and_by_value(table):
+    quantity = QUANTITIES["Energy"]
+    found = pair_map(table, "O3", quantity)
+    assert found.rows == found.columns == mendeleev_order()
+    assert found.rows[:5] == ("Cs", "Rb", "K", "Na", "Li") and sorted(found.rows) == sorted(ELEMENTS)
+    i, j = found.rows.index("Pb"), found.columns.index("Ti")
+    assert found.matrix("formula")[i, j] == "PbTiO3" and found.values[i, j] == 0.1 and found.values[j, i] == 1
+    by_value = pair_map(table, "O3", quantity, "value")
+    rule = rules()[0]
+    assert set(by_value.rows[:6]) == set(rule.a) and set(by_value.columns[:9]) == set(rule.b)
+    assert (by_value.values[:6, :9] == 0.1).all() and (by_value.values[6:] == 1).all()
+
+
+def test_map_of_dft_and_of_its_difference(table):
+    labels = pl.DataFrame({"formula": ["TlTaO3", "SrTiO3"], "target": [0.0, 0.7], "split": ["train", "val"]})
+    found = pair_map(table, "O3", QUANTITIES["Model \N{MINUS SIGN} DFT"], "value", labels)
+    assert found.rows[0] == "Tl" or found.rows[0] == "Sr"
+    values = {f: v for f, v in zip(found.matrix("formula").ravel(), found.values.ravel(), strict=True) if v == v}
+    assert values == pytest.approx({"TlTaO3": 0.1, "SrTiO3": 0.3})
+    assert found.cells.filter("trained")["formula"].to_list() == ["TlTaO3"]
+    assert difference_limit(table, labels) == pytest.approx(0.3)
+    assert difference_limit(table, labels.head(0)) > 0
+    assert energy_limit(table) == 1.0
+
+
+def test_blocks_cover_the_axis():
+    blocks = element_blocks(mendeleev_order())
+    assert sum(size for size, _ in blocks) == 52
+    assert blocks[:3] == [(5, "1"), (3, "2"), (3, "3")]
+    assert [name for _, name in blocks] == [str(group) for group in range(1, 16)]

@@ -1,6 +1,7 @@
 """The 18,928 ABX3: built, scored, compared with data sets."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -9,8 +10,10 @@ from builders import small_model
 
 from cgcnn.datasets import DatasetError, load_dataset
 from cgcnn.graph import build_graph
+from cgcnn.model import Card, load_model
 from cgcnn.perovskite import lattice, site_roles, space
 from cgcnn.perovskite.__main__ import main
+from cgcnn.perovskite.checking import check_roles
 from cgcnn.perovskite.labels import built_cell_accuracy, dataset_rows, fit_lattice, space_labels
 from cgcnn.perovskite.lattice import ANION_SETS, ELEMENTS, LatticeModel, fit_lattice_model
 from cgcnn.perovskite.space import (
@@ -106,21 +109,93 @@ def test_membership_by_roles_then_by_order(written, cache):
     crystals, rows = dataset_rows(data)
     assert crystals.tolist() == list(range(SUBSET))
     assert formulas()[rows].tolist() == data.ids.tolist()  # the shuffled one too
-    labels = space_labels(data)
-    assert labels.height == SUBSET
-    assert labels["target"][0] == -1
-    assert set(labels["split"]) == {"train", "val"}
+
+
+def test_labels_are_those_of_the_members(written, cache):
+    calls = []
+    labels = space_labels(written, progress=lambda done, of: calls.append((done, of)))
+    assert (labels.name, labels.target, labels.rows, labels.unreadable) == ("some.parquet", "energy", SUBSET, 0)
+    assert calls[-1] == (SUBSET, SUBSET) and labels.splits
+    assert sorted(labels.table["formula"]) == sorted(pl.read_parquet(written)["material_id"])  # the shuffled one too
+    assert labels.table["target"][0] == -1 and labels.table["target"].is_sorted()
+    assert set(labels.table["split"]) == {"train", "val"}
+    assert space_labels(written, progress=calls.append).table.equals(labels.table)  # from the cache, so no progress
+    assert len(calls) == 1
+
+
+def test_labels_with_broken_rows_polymorphs_and_strangers(written, cache, tmp_path):
+    table = pl.read_parquet(written).head(4)
+    table = pl.concat([table, table.head(1).with_columns(pl.lit(-7.0).alias("energy")), table.slice(1, 3)])
+    rows = table.rows(named=True)
+    rows[5]["lattice"] = [0.0] * 9
+    rows[2] |= {"frac_coords": [0.5] * 14, "material_id": "short"}
+    rows[6]["energy"] = None
+    rows[7]["atomic_numbers"] = [54] * 5
+    pl.DataFrame(rows, schema=table.schema).write_parquet(tmp_path / "mixed.parquet")
+    labels = space_labels(tmp_path / "mixed.parquet")
+    assert (labels.rows, labels.unreadable, len(labels.table)) == (8, 2, 3)
+    assert labels.table["target"][0] == -7  # the lower of two
+    rows = [{**row, "atomic_numbers": [54] * 5} for row in rows]
+    pl.DataFrame(rows, schema=table.schema).write_parquet(tmp_path / "others.parquet")
+    with pytest.raises(DatasetError, match="no crystal of others.parquet .* is one of the 18,928"):
+        space_labels(tmp_path / "others.parquet")
+    table.drop("energy").write_parquet(tmp_path / "bare.parquet")
+    with pytest.raises(DatasetError, match="target of bare.parquet"):
+        space_labels(tmp_path / "bare.parquet")
 
 
 def test_built_cells_of_built_cells_are_the_same(written, cache):
     model = small_model("linear")
     data = load_dataset(written, settings=model.graph_settings)
     found = built_cell_accuracy(model, data)
-    assert found.n == 10
-    assert found.built == pytest.approx(found.relaxed, abs=1e-9)
+    assert found.built.n == found.relaxed.n == 10
+    assert found.built.mae == pytest.approx(found.relaxed.mae, abs=1e-9)
     assert found.difference < 1e-9
     with pytest.raises(DatasetError, match="split 'test'"):
         built_cell_accuracy(model, data, "test")
+
+
+def test_errors_on_built_cells_go_to_the_card(written, cache, tmp_path, capsys):
+    model = small_model("linear")
+    model = replace(model, card=replace(model.card, accuracy={"val": {"n": 1, "mae": 0.5, "rmse": 0.6, "r2": 0.7}}))
+    model.save(tmp_path / "model")
+    command = ["built", str(written), "--model", str(tmp_path / "model")]
+    assert main(command) == 0
+    assert set(Card.read(tmp_path / "model" / "card.json").accuracy) == {"val"}
+    assert main([*command, "--write-card"]) == 0
+    found = Card.read(tmp_path / "model" / "card.json").accuracy
+    assert found["val"]["mae"] == 0.5
+    expected = built_cell_accuracy(load_model(tmp_path / "model"), load_dataset(written)).built
+    assert found["val, built cells"] == pytest.approx(expected.asdict())
+    assert f"{expected.mae:.4f}" in capsys.readouterr().out
+
+
+def test_roles_command_lists_what_is_not_resolved(written, cache, tmp_path, capsys):
+    """Of 40 crystals one is too far from the prototype, one is written B, A, X, one is no ABX3."""
+    table = pl.read_parquet(written)
+    rows = [{**row, "formula": row["material_id"]} for row in table.rows(named=True)]
+    rows[0]["frac_coords"] = (PROTOTYPE * [1, 1, 0.3]).ravel().tolist()
+    a, b = build_space().filter(formula=rows[5]["material_id"]).select("a", "b").row(0)
+    assert a != b
+    rows[5]["formula"] = b + a + "O3"
+    rows[6] |= {"atomic_numbers": [11, 17], "frac_coords": [0.0, 0.0, 0.0, 0.5, 0.5, 0.5], "formula": "NaCl"}
+    file = tmp_path / "named.parquet"
+    pl.DataFrame(rows).write_parquet(file)
+    assert main(["roles", str(file), "--out", str(tmp_path / "listed.csv")]) == 0
+    listed = pl.read_csv(tmp_path / "listed.csv")
+    assert listed["material_id"].to_list() == [rows[0]["material_id"], rows[5]["material_id"]]
+    assert listed["verdict"].to_list() == ["not resolved", "wrong"]
+    assert listed.row(1)[3:] == (a, b)
+    printed = capsys.readouterr().out
+    assert "39 crystals of named.parquet with A, B and 3 X, 1 others" in printed
+    assert "37 of 39 (94.9%)" in printed
+
+    pl.DataFrame(rows).with_columns(formula=pl.lit("O3SrTi")).write_parquet(file)
+    found = check_roles(file)
+    assert (found.crystals, found.told, found.unresolved, found.wrong) == (39, 0, 1, 0)
+    pl.DataFrame(rows[6:7]).write_parquet(file)
+    with pytest.raises(DatasetError, match="no crystal of named.parquet is an ABX3"):
+        check_roles(file)
 
 
 def test_lattice_model_recovers_additive_edges(tmp_path):
@@ -152,3 +227,12 @@ def test_shipped_coefficients_hold_no_more_than_terms():
     assert {name: np.shape(value) for name, value in values.items()} == {
         "mean": (), "a": (52,), "b": (52,), "x": (7,), "ax": (52, 7), "bx": (52, 7), "ab": (52, 52)
     }  # fmt: skip
+
+
+def test_table_of_built_cells_to_train_on(written, cache, tmp_path):
+    assert main(["cells", str(written), "--out", str(tmp_path / "cells.parquet")]) == 0
+    cells, original = load_dataset(tmp_path / "cells.parquet", "energy"), pl.read_parquet(written)
+    assert dict(zip(cells.ids, cells.targets, strict=True)) == dict(
+        original.select("material_id", "energy").iter_rows()
+    )
+    assert (cells.split == "val").sum() == (original["split"] == "val").sum()

@@ -10,9 +10,14 @@ from cgcnn.plots import (
     contribution_colours,
     css_gradient,
     element_colour,
+    element_comparison,
+    element_parity,
+    energy_histogram,
+    group_bars,
     plotly_colour_scale,
     signed,
     site_bars,
+    space_map,
     template,
     text_on,
 )
@@ -127,3 +132,56 @@ def test_many_sites_stand_upright():
     figure = site_bars([f"O{i}" for i in range(n)], np.linspace(-1, 1, n), 1.0, dark=True)
     assert figure.data[0].orientation == "v" and figure.layout.xaxis.showticklabels is False
     assert figure.layout.height == site_bars(["O"], np.array([1.0]), 1.0).layout.height
+
+
+def test_map_has_a_marker_that_reports_its_cell_for_every_cell():
+    names = np.array([["AB", "AC", "AD"], ["EB", "EC", "ED"]], dtype=object)
+    values = np.array([[1.0, np.nan, -9.0], [0.0, 0.5, 2.0]])
+    figure = space_map(
+        (("A", "E"), ("B", "C", "D")), values, 2.0, names=names, hover=names, bar_title="energy, eV/atom",
+        blocks=([(1, "1"), (1, "2")], [(3, "4")]), marked=values > 0.9, framed=values < 0, chosen=(1, 2),
+    )  # fmt: skip
+    heat, frames, markers = figure.data
+    assert (heat.zmin, heat.zmax, heat.colorbar.title.text) == (-2.0, 2.0, "energy, eV/atom")
+    assert heat.z[0][1] is None or np.isnan(heat.z[0][1])
+    for x, y, name in zip(markers.x, markers.y, markers.customdata, strict=True):
+        assert names[y, x] == name[0]
+    shown = [name[0] for name, dot in zip(markers.customdata, markers.marker.color, strict=True) if dot]
+    assert shown == ["AB", "ED"]
+    x = [v for v in frames.x if v is not None]
+    assert min(x) > 1.5 and max(x) < 2.5 and len(x) == 5  # around the one cell below 0
+    chosen = [shape for shape in figure.layout.shapes if shape.type == "rect"]
+    assert {(s.x0, s.x1, s.y0, s.y1) for s in chosen} == {(1.5, 2.5, 0.5, 1.5)}
+    assert [note.text for note in figure.layout.annotations] == ["1", "2", "4"]
+
+
+def test_elements_side_by_side_on_one_scale():
+    booked, effect = {"A": [1.0, -0.5], "B": [3.0, np.nan]}, {"A": [1.1, -0.4], "B": [2.9, 0.1]}
+    figure = element_comparison(["Sr", "Ti"], booked, effect, 6.0, sd={"A": [0.1, 0.2], "B": [0.3, 0.4]})
+    bars = [t for t in figure.data if t.type == "bar"]
+    assert [list(t.error_y.array) for t in bars] == [[0.1, 0.2], [0.3, 0.4]]
+    assert figure.layout.yaxis2.matches == "y"
+    assert [list(t.y) for t in figure.data if t.type == "scatter"] == [effect["A"], effect["B"]]
+    single = {"A": [1.0], "B": [2.0]}
+    assert all(t.error_y.array is None for t in element_comparison(["Sr"], single, single, 6.0).data[::2])
+    points = element_parity(["Sr", "Ti"], booked, effect, chosen=["Ti"]).data[1]
+    assert (list(points.x), list(points.y), list(points.text)) == (effect["A"], booked["A"], ["", "Ti"])
+
+
+def test_groups_write_their_elements_beside_the_bar_without_overlap():
+    groups = {"A": [(1, 0.5, 0.1), (2, -1.0, 0.2)], "B": [(1, 2.0, 0.1)]}
+    elements = {"A": [(1, "Li", 0.5), (1, "Na", 0.5), (2, "Mg", -1.0)], "B": [(1, "Li", 2.0), (1, "K", 9.0)]}
+    figure = group_bars(groups, elements, 6.0)
+    bar, text = figure.data[:2]
+    assert list(bar.y) == [0.5, -1.0] and list(bar.error_y.array) == [0.1, 0.2]
+    placed = dict(zip(text.text, text.x, strict=True))
+    assert placed["Li"] != placed["Na"] and min(placed["Li"], placed["Na"]) > max(bar.x[0] + bar.width / 2, 1)
+    assert placed["Mg"] < 2.5
+
+
+def test_histogram_counts_shares():
+    figure = energy_histogram(np.array([0.0, 0.1]), np.linspace(0, 6, 601), 0.2, axis_title="energy")
+    everything, choice = figure.data
+    assert sum(everything.customdata) == 601 and sum(choice.customdata) == 2
+    assert sum(choice.y) == pytest.approx(100) and sum(everything.y) == pytest.approx(100)
+    assert figure.layout.shapes[0].x0 == 0.2

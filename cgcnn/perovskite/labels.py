@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from ..cell import StructureError
-from ..datasets import Dataset, DatasetError, column_splits
-from ..evaluation import predict
+from ..datasets import Dataset, DatasetError, cache_folder, column_numbers, column_splits, find_target
+from ..evaluation import Accuracy, accuracy, predict
 from ..model import Model
-from ..sources import open_source, read_cells
+from ..sources import Source, open_source, read_cells
 from .lattice import ANION_SETS, ELEMENTS, LatticeModel, fit_lattice_model
 from .roles import ROLES, site_roles
-from .space import build_space, element_numbers, formulas, space_codes, space_graphs, space_index
+from .space import (
+    SIZE,
+    Progress,
+    build_space,
+    element_numbers,
+    formulas,
+    space_codes,
+    space_graphs,
+    space_index,
+    write_cache,
+)
 
-_ROWS_AT_ONCE = 1024
+_ROWS_AT_ONCE = 512
+# Part of the cache's key: to be raised when other crystals count as members.
+_CACHE_VERSION = 1
 
 
 def dataset_rows(data: Dataset) -> tuple[np.ndarray, np.ndarray]:
@@ -47,45 +62,128 @@ def _space_rows(numbers: np.ndarray, roles: np.ndarray) -> np.ndarray:
     return np.where((a >= 0) & (b >= 0) & (x >= 0), space_index(a, b, x), -1)
 
 
-def space_labels(data: Dataset) -> pl.DataFrame:
-    """The targets of a data set for the members of the space: columns formula, target, split; one row a crystal.
+@dataclass(frozen=True)
+class Labels:
+    """The targets of a data set for the members of the space.
 
-    Where a crystal occurs more than once, the lowest target counts.
+    name: of the data set; target: of the column; rows: all that it has; unreadable: how many cannot be read
+    table: columns formula, target, split; one row a member, by target. Where a crystal occurs more than once, the
+        lowest target counts.
     """
-    crystals, rows = dataset_rows(data)
-    table = pl.DataFrame(
-        {
-            "formula": formulas()[rows],
-            "target": data.targets[crystals],
-            "split": data.split[crystals],
-        },
-        schema={"formula": pl.String, "target": pl.Float64, "split": pl.String},
-    )
-    table = table.filter(pl.col("target").is_finite()).sort("target", maintain_order=True)
-    return table.unique("formula", keep="first", maintain_order=True)
+
+    name: str
+    target: str
+    rows: int
+    unreadable: int
+    table: pl.DataFrame
+
+    @property
+    def splits(self) -> bool:
+        """Whether the data set says which crystals were trained on."""
+        return bool((self.table["split"] == "train").any())
 
 
-def built_cells(data: Dataset) -> pl.DataFrame:
+def space_labels(
+    path: str | Path, target: str | None = None, prefer: str | None = None, progress: Progress | None = None
+) -> Labels:
+    """Read the targets of a data set, without building graphs; kept in the user's cache for the next time.
+
+    target, prefer: as of `load_dataset`; progress: called with the number of rows done and that of all
+    Raises DatasetError, also where no crystal with a target is a member of the space.
+    """
+    source = open_source(path)
+    target = find_target(source, target, prefer)
+    key = hashlib.sha256(json.dumps([_CACHE_VERSION, source.fingerprint(), target]).encode()).hexdigest()
+    file = cache_folder() / f"labels-{key[:24]}.parquet"
+    try:
+        table, unreadable = pl.read_parquet(file), int(pl.read_parquet_metadata(file)["unreadable"])
+    except (pl.exceptions.PolarsError, OSError, KeyError):
+        table, unreadable = _read_labels(source, target, progress)
+        write_cache(table, file, {"unreadable": str(unreadable)})
+    if not len(table):
+        raise DatasetError(
+            f"no crystal of {source.name} with a number in {target!r} is one of the {SIZE:,} cubic ABX3; "
+            "give a file of oxides, nitrides, oxynitrides, oxyfluorides or oxysulfides with five atoms a cell"
+        )
+    return Labels(source.name, target, source.rows, unreadable, table)
+
+
+def _read_labels(source: Source, target: str, progress: Progress | None) -> tuple[pl.DataFrame, int]:
+    schema = {"formula": pl.String, "target": pl.Float64, "split": pl.String}
+    tables, unreadable, done = [pl.DataFrame(schema=schema)], 0, 0
+    for chunk, numbers, roles, _, place, bad in _five_atom_cells(source):
+        rows = _space_rows(numbers, roles)
+        member = rows >= 0
+        place = place[member]
+        tables.append(
+            pl.DataFrame(
+                {
+                    "formula": formulas()[rows[member]],
+                    "target": column_numbers(chunk, target)[place],
+                    "split": np.array(column_splits(chunk), dtype=object)[place].tolist(),
+                },
+                schema=schema,
+            )
+        )
+        unreadable += bad
+        done += len(chunk)
+        if progress:
+            progress(done, source.rows)
+    table = pl.concat(tables).filter(pl.col("target").is_finite()).sort("target", "formula", maintain_order=True)
+    return table.unique("formula", keep="first", maintain_order=True), unreadable
+
+
+def _five_atom_cells(
+    source: Source,
+) -> Iterator[tuple[pl.DataFrame, np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]]:
+    """Chunks of a data set and of their P crystals with five atoms: atomic numbers (P, 5), role codes (P, 5),
+    cube root of the cell's volume (P,) angstrom, row in the chunk (P,); and how many rows cannot be read.
+    """
+    for chunk in source.chunks(_ROWS_AT_ONCE):
+        numbers, roles, edge, place, unreadable = [], [], [], [], 0
+        for row, cell in enumerate(read_cells(chunk)):
+            if isinstance(cell, StructureError) or not abs(np.linalg.det(cell[0])) > 1:  # cubic angstrom; nan too
+                unreadable += 1
+            elif len(cell[1]) == 5:
+                numbers.append(cell[1])
+                roles.append([ROLES.index(role) if role else -1 for role in site_roles(*cell)])
+                edge.append(abs(np.linalg.det(cell[0])) ** (1 / 3))
+                place.append(row)
+        yield (
+            chunk,
+            np.array(numbers, dtype=np.int64).reshape(-1, 5),
+            np.array(roles, dtype=np.int64).reshape(-1, 5),
+            np.array(edge, dtype=float),
+            np.array(place, dtype=np.int64),
+            unreadable,
+        )
+
+
+def built_cells(labels: Labels) -> pl.DataFrame:
     """The cells of `space` for the members of it in a data set, with their targets and splits; `load_dataset` reads it.
 
     Columns: those of `build_space`, the target under its own name, split
     """
-    labels = space_labels(data)
-    return build_space().join(labels.rename({"target": data.target}), on="formula", maintain_order="left")
+    table = labels.table.rename({"target": labels.target})
+    return build_space().join(table, on="formula", maintain_order="left")
 
 
 @dataclass(frozen=True)
 class BuiltCells:
-    """Mean absolute errors against the targets of n crystals, in their unit.
+    """Errors against the targets of the same crystals, in their unit.
 
     relaxed: predicted from the cells of the data set; built: from those of `space`
     difference: mean absolute difference between the two predictions
     """
 
-    n: int
-    relaxed: float
-    built: float
+    relaxed: Accuracy
+    built: Accuracy
     difference: float
+
+
+def on_built_cells(split: str = "val") -> str:
+    """Name under which a card's `accuracy` keeps the errors on built cells of a split."""
+    return f"{split}, built cells"
 
 
 def built_cell_accuracy(model: Model, data: Dataset, split: str = "val") -> BuiltCells:
@@ -98,18 +196,22 @@ def built_cell_accuracy(model: Model, data: Dataset, split: str = "val") -> Buil
     crystals, rows = crystals[chosen], rows[chosen]
     if not len(crystals):
         raise DatasetError(f"no crystal of {data.name} in split {split!r} is one of the {len(space_codes()[0])} ABX3")
-    relaxed = predict(model, data.graphs, crystals)
-    built = predict(model, space_graphs(model.graph_settings, rows), np.arange(len(rows)))
     target = data.targets[crystals]
-
-    def mean_difference(first: np.ndarray, second: np.ndarray) -> float:
-        return float(np.abs(first - second).mean())
-
+    only = np.full(len(data), np.nan)
+    only[crystals] = target
+    built = replace(
+        data,
+        ids=data.ids[crystals],
+        targets=target,
+        split=data.split[crystals],
+        graphs=space_graphs(model.graph_settings, rows),
+        roles=np.tile([0, 1, 2, 2, 2], len(rows)),
+    )
+    change = predict(model, built.graphs, np.arange(len(rows))) - predict(model, data.graphs, crystals)
     return BuiltCells(
-        n=len(rows),
-        relaxed=mean_difference(relaxed, target),
-        built=mean_difference(built, target),
-        difference=mean_difference(built, relaxed),
+        relaxed=accuracy(model, replace(data, targets=only)),
+        built=accuracy(model, built),
+        difference=float(np.abs(change).mean()),
     )
 
 
@@ -118,20 +220,14 @@ def fit_lattice(path: str | Path) -> tuple[LatticeModel, dict[str, float]]:
 
     -> the model, and its mean absolute error in angstrom on each split. Raises DatasetError.
     """
-    numbers, roles, edge, split = [], [], [], []
-    for chunk in open_source(path).chunks(_ROWS_AT_ONCE):
-        for cell, side in zip(read_cells(chunk), column_splits(chunk), strict=True):
-            if isinstance(cell, StructureError) or len(cell[1]) != 5:
-                continue
-            lattice, z, _ = cell
-            found = site_roles(*cell)
-            numbers.append(z)
-            roles.append([ROLES.index(role) if role else -1 for role in found])
-            edge.append(abs(np.linalg.det(lattice)) ** (1 / 3))
-            split.append(side)
-    rows = _space_rows(np.array(numbers, dtype=np.int64).reshape(-1, 5), np.array(roles).reshape(-1, 5))
+    rows, edge, split = [], [], []
+    for chunk, numbers, roles, side, place, _ in _five_atom_cells(open_source(path)):
+        rows.append(_space_rows(numbers, roles))
+        edge.append(side)
+        split.append(np.array(column_splits(chunk), dtype=str)[place])
+    rows, edge, split = (np.concatenate(parts) for parts in (rows, edge, split))
     member = rows >= 0
-    rows, edge, split = rows[member], np.array(edge)[member], np.array(split, dtype=str)[member]
+    rows, edge, split = rows[member], edge[member], split[member]
     fitted = split == "train" if "train" in split else np.ones(len(rows), dtype=bool)
     if not fitted.any():
         raise DatasetError(f"no crystal of {Path(path).name} is a cubic ABX3 of the space; give a file of perovskites")

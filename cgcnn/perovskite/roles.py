@@ -24,9 +24,9 @@ ROLES = ("A", "B", "X")
 Kind = Literal["perovskite", "antiperovskite"]
 
 # Elements that can be the anion of a perovskite.
-_ANIONS = frozenset({1, 6, 7, 8, 9, 15, 16, 17, 34, 35, 52, 53})
+ANIONS = frozenset({1, 6, 7, 8, 9, 15, 16, 17, 34, 35, 52, 53})
 # Elements that can sit in the octahedra of an antiperovskite.
-_ANTI_CENTRES = _ANIONS | {5, 14, 32, 33}
+_ANTI_CENTRES = ANIONS | {5, 14, 32, 33}
 
 # Lengths are in units of the edge of the cubic cell of five atoms.
 _REACH = 1.5
@@ -144,12 +144,12 @@ def _anion_sets(composition: tuple[tuple[int, int], ...]) -> list[tuple[Kind, fr
                 continue
             x = frozenset(elements[i] for i in chosen)
             others = [z for z in elements if z not in x]
-            if _ANIONS.issuperset(x):
+            if ANIONS.issuperset(x):
                 lowest = min(map(_electronegativity, x))
                 # Metals may be more electronegative than the anion: hydrides of palladium and rhodium.
-                if all(z not in _ANIONS or _electronegativity(z) < lowest for z in others):
+                if all(z not in ANIONS or _electronegativity(z) < lowest for z in others):
                     perovskites.append(("perovskite", x))
-            elif not _ANIONS & x and _ANTI_CENTRES & set(others):
+            elif not ANIONS & x and _ANTI_CENTRES & set(others):
                 anti.append(("antiperovskite", x))
     return perovskites + anti
 

@@ -38,10 +38,11 @@ def elements_in(groups: Collection[int] = (), periods: Collection[int] = ()) -> 
 class Rule:
     """A choice of elements for A and B and of anion sets.
 
-    name; source: where it comes from; a, b: element symbols; x: anion sets
+    name; about: the choice in words; source: where it comes from; a, b: element symbols; x: anion sets
     """
 
     name: str
+    about: str
     a: tuple[str, ...]
     b: tuple[str, ...]
     x: tuple[str, ...] = tuple(ANION_SETS)
@@ -51,24 +52,17 @@ class Rule:
 @cache
 def rules() -> tuple[Rule, ...]:
     """Rules by name, that of the paper first."""
+    trivalent = ("Al", "Sc", "Cr", "Fe", "Co", "Ga", "Y", "Rh", "In")
     return (
-        Rule(
-            "A in groups 13 to 15 of periods 5 and 6, B in groups 4 to 6",
-            elements_in((13, 14, 15), (5, 6)),
-            elements_in((4, 5, 6)),
-            source="T. Xie and J. C. Grossman, Phys. Rev. Lett. 120, 145301 (2018)",
-        ),
-        Rule("II-IV oxides: A in group 2, B in group 4 or 14", elements_in((2,)), elements_in((4, 14)), ("O3",)),
-        Rule("I-V oxides: A in group 1, B in group 5 or 15", elements_in((1,)), elements_in((5, 15)), ("O3",)),
-        Rule(
-            "III-III oxides: A in group 3 or 13, B trivalent",
-            elements_in((3, 13)),
-            ("Al", "Sc", "Cr", "Fe", "Co", "Ga", "Y", "Rh", "In"),
-            ("O3",),
-        ),
-        Rule("Oxynitrides: A in group 2 or La, B in group 4 to 6", (*elements_in((2,)), "La"), elements_in((4, 5, 6)),
-             ("O2N", "ON2")),
-        Rule("All", ELEMENTS, ELEMENTS),
+        Rule("Xie and Grossman 2018", "A in groups 13 to 15 of periods 5 and 6, B in groups 4 to 6",
+             elements_in((13, 14, 15), (5, 6)), elements_in((4, 5, 6)),
+             source="T. Xie and J. C. Grossman, Phys. Rev. Lett. 120, 145301 (2018)"),
+        Rule("II-IV oxides", "A in group 2, B in group 4 or 14", elements_in((2,)), elements_in((4, 14)), ("O3",)),
+        Rule("I-V oxides", "A in group 1, B in group 5 or 15", elements_in((1,)), elements_in((5, 15)), ("O3",)),
+        Rule("III-III oxides", "A in group 3 or 13, B trivalent", elements_in((3, 13)), trivalent, ("O3",)),
+        Rule("Oxynitrides", "A in group 2 or La, B in groups 4 to 6", (*elements_in((2,)), "La"),
+             elements_in((4, 5, 6)), ("O2N", "ON2")),
+        Rule("All", "all 52 elements on A and on B", ELEMENTS, ELEMENTS),
     )  # fmt: skip
 
 
@@ -153,20 +147,15 @@ def screen(
 ) -> Screening:
     """Rank the crystals with these elements on A and B and these anion sets.
 
-    table: of `scored_space`; labels: of `labels.space_labels`, in the unit of the model
+    table: of `scored_space`; labels: the table of `labels.space_labels`, in the unit of the model
     Raises ValueError for an element or anion set that is not in the space.
     """
     for name, chosen, known in (("A", a, ELEMENTS), ("B", b, ELEMENTS), ("X", x, ANION_SETS)):
         unknown = [symbol for symbol in chosen if symbol not in known]
         if unknown:
             raise ValueError(f"{', '.join(unknown)} on {name} is not in the space; choose from {', '.join(known)}")
-    if labels is None:
-        labels = pl.DataFrame(schema={"formula": pl.String, "target": pl.Float64, "split": pl.String})
-    table = (
-        table.join(space_factors(), on="formula", how="left")
-        .join(labels.select("formula", "target", "split"), on="formula", how="left")
-        .with_columns(hit=pl.col("energy") < threshold, trained=(pl.col("split") == "train").fill_null(False))
-    )
+    table = with_labels(table, labels).join(space_factors(), on="formula", how="left", maintain_order="left")
+    table = table.with_columns(hit=pl.col("energy") < threshold)
     chosen = pl.col("a").is_in(list(a)) & pl.col("b").is_in(list(b)) & pl.col("x").is_in(list(x))
     candidates = table.filter(chosen).sort("energy", "formula")
     found = Screening(threshold, candidates, _rate(candidates["energy"], threshold), _rate(table["energy"], threshold))
@@ -179,6 +168,18 @@ def screen(
         check=_check(candidates, threshold),
         check_all=_check(table, threshold),
     )
+
+
+def with_labels(table: pl.DataFrame, labels: pl.DataFrame | None) -> pl.DataFrame:
+    """A table of crystals with the columns target and split (null where there is no DFT) and trained (in "train").
+
+    labels: columns formula, target, split, or None for no DFT at all
+    """
+    if labels is None:
+        labels = pl.DataFrame(schema={"formula": pl.String, "target": pl.Float64, "split": pl.String})
+    return table.join(
+        labels.select("formula", "target", "split"), on="formula", how="left", maintain_order="left"
+    ).with_columns(trained=(pl.col("split") == "train").fill_null(False))
 
 
 def _rate(values: pl.Series, threshold: float) -> HitRate:

@@ -144,7 +144,7 @@ def scored_space(model: Model, progress: Progress | None = None) -> pl.DataFrame
         except (pl.exceptions.PolarsError, OSError):
             pass  # damaged: score again
     table = score_space(model, progress=progress)
-    _write(table, file)
+    write_cache(table, file)
     return table
 
 
@@ -154,12 +154,13 @@ def _cache_file(model: Model) -> Path:
     return cache_folder() / f"space-{key[:24]}.parquet"
 
 
-def _write(table: pl.DataFrame, file: Path) -> None:
+def write_cache(table: pl.DataFrame, file: Path, metadata: dict[str, str] | None = None) -> None:
+    """Write a table whole or not at all; quietly not where the cache cannot be written."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         handle, part = tempfile.mkstemp(dir=file.parent, suffix=".part")
         os.close(handle)
-        table.write_parquet(part)
+        table.write_parquet(part, metadata=metadata)
         Path(part).replace(file)
     except OSError:
         pass  # a cache that cannot be written costs time, nothing else

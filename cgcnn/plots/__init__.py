@@ -2,10 +2,12 @@
 
     style   colour scale of contributions, element colours, light and dark, the template of all figures
     sites   contribution of every distinct site of one crystal
+    perovskites  A against B, elements compared, groups, energies of a choice
 
 Everything here takes plain arrays and tables; nothing knows a network.
 """
 
+from .perovskites import element_comparison, element_parity, energy_histogram, group_bars, space_map
 from .sites import FIGURE_HEIGHT, site_bars
 from .style import (
     CONTRIBUTION_STOPS,
@@ -27,9 +29,14 @@ __all__ = [
     "contribution_colours",
     "css_gradient",
     "element_colour",
+    "element_comparison",
+    "element_parity",
+    "energy_histogram",
+    "group_bars",
     "plotly_colour_scale",
     "signed",
     "site_bars",
+    "space_map",
     "template",
     "text_on",
     "theme",
