@@ -187,8 +187,8 @@ def selected_rows(key: str, rows: int) -> list[int]:
 
 
 def main() -> None:
-    card = chosen_card()
     crystal = choose_crystal()
+    card = chosen_card(crystal.structure)
     key = fingerprint(crystal)
     model = model_named(card.name)
     facts = described(key, crystal)
