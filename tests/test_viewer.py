@@ -121,7 +121,7 @@ def test_same_scene_same_page(srtio3):
 
 
 def test_fallback_to_the_network_is_known(srtio3, monkeypatch, tmp_path):
-    monkeypatch.setattr("cgcnn.viewer.LIBRARY", tmp_path / "absent.js")
+    monkeypatch.setattr("cgcnn.scene.LIBRARY", tmp_path / "absent.js")
     view = crystal_view(srtio3, ["#111111"] * 5, [["x"]] * 5)
     assert not view.offline and "cdn.jsdelivr.net" in view._make_html()
 
