@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .graph import CrystalGraph, GraphBatch, PackedGraphs
+from .graph import CrystalGraph, GraphBatch, PackedGraphs, ranges
 from .model import Model
+from .network.convolution import neighbour_weights
 
 # Lengths and weights that agree to these are alike; finer differences only cost time, coarser ones would cost accuracy.
 _SAME_LENGTH, _SAME_WEIGHT = 1e-6, 1e-6  # angstrom, 1
@@ -27,11 +28,12 @@ _EDGES_AT_ONCE = 4000
 class _Part:
     """A convolution of some kinds of sites: R rows of features in, the first `kinds` rows of the result are theirs.
 
-    rows: (R,) kinds of the round before; batch: the edges, between these rows
+    rows: (R,) kinds of the round before; batch: the edges, between these rows; edges: which of the whole batch
     """
 
     rows: torch.Tensor
     kinds: int
+    edges: torch.Tensor
     batch: GraphBatch
 
 
@@ -60,13 +62,14 @@ def energies_and_contributions(model: Model, graphs: Sequence[CrystalGraph]) -> 
     plan = _plan(batch, len(model.members[0].convolutions))
     features = [member.embedding(plan.numbers) for member in model.members]
     first = [v[plan.first] for v in features]
+    weight = neighbour_weights(batch, model.members[0].settings.neighbours, model.dtype)  # (E,)
     for r, parts in enumerate(plan.rounds):
         new: list[list[torch.Tensor]] = [[] for _ in features]
         for part in parts:
             # The expansion has no weights: it is the same in all members.
             u = model.members[0].expansion(part.batch.distance)  # (E, T)
             for member, v, out in zip(model.members, features, new, strict=True):
-                out.append(member.convolutions[r](v[part.rows], u, part.batch)[: part.kinds])
+                out.append(member.convolutions[r](v[part.rows], u, weight[part.edges], part.batch)[: part.kinds])
         features = [torch.cat(out) for out in new]
     energies, sites = [], []
     for member, v, v0 in zip(model.members, features, first, strict=True):
@@ -109,13 +112,14 @@ def _parts(batch: GraphBatch, representative, kind, start, edges) -> list[_Part]
 def _part(batch: GraphBatch, sites: np.ndarray, kind, start, edges) -> _Part:
     """The convolution of these sites, from the kinds of the round before."""
     count = edges[sites]
-    rows = np.repeat(start[sites] - (np.cumsum(count) - count), count) + np.arange(count.sum())
+    rows = ranges(start[sites], count)
     needed, place = np.unique(kind[batch.neighbour.numpy()[rows]], return_inverse=True)
     own = kind[sites]
     n = len(sites) + len(needed)
     return _Part(
         rows=torch.from_numpy(np.concatenate([own, needed])),
         kinds=len(sites),
+        edges=torch.from_numpy(rows),
         batch=GraphBatch(
             atomic_numbers=torch.zeros(n, dtype=torch.int64),
             crystal=torch.zeros(n, dtype=torch.int64),
