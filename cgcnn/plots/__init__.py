@@ -1,11 +1,15 @@
 """Plotly figures, one module a kind, in one style.
 
-    style   colour scale of contributions, element colours, light and dark, the template of all figures
-    sites   contribution of every distinct site of one crystal
+    style           colour scale of contributions, element colours, light and dark, the template of all figures
+    sites           contribution of every distinct site of one crystal
+    periodic_table  every element a coloured tile
+    swaps           the periodic table of a swapped site; change against what is booked
+    heads           contributions of one crystal by several pooling heads, side by side
 
 Everything here takes plain arrays and tables; nothing knows a network.
 """
 
+from .periodic_table import periodic_table
 from .sites import FIGURE_HEIGHT, site_bars
 from .style import (
     CONTRIBUTION_STOPS,
@@ -29,6 +33,7 @@ __all__ = [
     "contribution_colours",
     "css_gradient",
     "element_colour",
+    "periodic_table",
     "plotly_colour_scale",
     "share_colours",
     "share_stops",
