@@ -7,7 +7,7 @@ message, and the message has no sign or size that one could read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from pymatgen.core import Structure
 
-# Lengths of neighbours of one kind that are told apart in a table.
+# Neighbours of one kind that are told apart in a table differ by more in length or gate.
 _SAME_DISTANCE = 2e-3  # angstrom
+_SAME_GATE = 2e-3
 # Within this, a neighbour that the structure lists is the edge of the graph; edges are merged if closer by far.
 _SAME_EDGE = 2e-5  # angstrom
 
@@ -134,44 +135,96 @@ def _neighbours(structure: Structure, graph):
     return edge[order], site[order].astype(np.int64), neighbour[order].astype(np.int64), image, distance[order], images
 
 
-def gate_table(
-    gates: Gates, site: int, names: Sequence[str], orbit: np.ndarray | None = None, convolution: int | None = None
-) -> pd.DataFrame:
-    """Neighbours of one site, nearest first; equivalent ones at one distance share a row.
+@dataclass(frozen=True)
+class GateRow:
+    """Some neighbours of a site that belong together.
+
+    neighbour: element, or the site's name where it stands for itself; number: how many
+    nearest, farthest, distance: shortest, longest and mean distance, angstrom
+    counts: weight of each; by_convolution, sd_by_convolution: (R,) opening and its spread over members
+    edges: their rows in `Gates`
+    """
+
+    neighbour: str
+    element: str
+    number: int
+    nearest: float
+    farthest: float
+    distance: float
+    counts: float
+    by_convolution: np.ndarray
+    sd_by_convolution: np.ndarray | None
+    edges: tuple[int, ...]
+
+
+def gate_rows(gates: Gates, site: int, names: Sequence[str], orbit: np.ndarray | None = None) -> list[GateRow]:
+    """Neighbours of one site, nearest first; equivalent ones at one distance and with one gate share a row.
 
     names: (N,) of the sites; orbit: (N,) equal for symmetry-equivalent sites, by default every site for itself
-    Columns: neighbour (element, or the site's name where it stands for itself), number, distance in angstrom, counts
-    (weight of each), gate and sd of the convolution, or of the mean over all (None)
     """
-    import pandas as pd
 
-    values, sd = gates.of(convolution)
+    def alike(p: int, q: int) -> bool:
+        return bool(
+            _kind(gates, p, orbit) == _kind(gates, q, orbit)
+            and abs(gates.distance[p] - gates.distance[q]) < _SAME_DISTANCE
+            and np.abs(gates.opening[:, p] - gates.opening[:, q]).max() < _SAME_GATE
+        )
+
+    return _rows(gates, site, names, alike)
+
+
+def gates_by_element(gates: Gates, site: int, names: Sequence[str]) -> list[GateRow]:
+    """Neighbours of one site, all of an element together, the nearest element first."""
+    number = np.array(gates.structure.atomic_numbers)[gates.neighbour]
+    return _rows(gates, site, names, lambda p, q: number[p] == number[q])
+
+
+def _rows(gates: Gates, site: int, names: Sequence[str], alike: Callable[[int, int], bool]) -> list[GateRow]:
     rows: list[list[int]] = []
     for p in np.flatnonzero(gates.site == site).tolist():  # nearest first
-        alike = (
-            row
-            for row in rows
-            if _kind(gates, row[0], orbit) == _kind(gates, p, orbit)
-            and gates.distance[p] - gates.distance[row[0]] < _SAME_DISTANCE
-            and abs(values[p] - values[row[0]]) < 1e-3
-        )
-        row = next(alike, None)
+        row = next((row for row in rows if alike(p, row[0])), None)
         if row is None:
             rows.append([p])
         else:
             row.append(p)
-    table = pd.DataFrame(
-        {
-            "neighbour": [_row_name(gates, row, names) for row in rows],
-            "number": [len(row) for row in rows],
-            "distance": [gates.distance[row].mean() for row in rows],
-            "counts": [gates.weight[row].mean() for row in rows],
-            "gate": [values[row].mean() for row in rows],
-        }
-    )
+    return [
+        GateRow(
+            neighbour=_row_name(gates, row, names),
+            element=gates.structure[int(gates.neighbour[row[0]])].specie.symbol,
+            number=len(row),
+            nearest=float(gates.distance[row].min()),
+            farthest=float(gates.distance[row].max()),
+            distance=float(gates.distance[row].mean()),
+            counts=float(gates.weight[row].mean()),
+            by_convolution=gates.opening[:, row].mean(1),
+            sd_by_convolution=None if gates.sd is None else gates.sd[:, row].mean(1),
+            edges=tuple(row),
+        )
+        for row in rows
+    ]
+
+
+def gate_table(
+    gates: Gates, site: int, names: Sequence[str], orbit: np.ndarray | None = None, convolution: int | None = None
+) -> pd.DataFrame:
+    """`gate_rows` as a table, with gate and sd of one convolution, or of the mean over all (None).
+
+    Columns: neighbour, number, distance (angstrom), counts, gate, sd
+    """
+    import pandas as pd
+
+    values, sd = gates.of(convolution)
+    rows = gate_rows(gates, site, names, orbit)
+    columns = {
+        "neighbour": [row.neighbour for row in rows],
+        "number": [row.number for row in rows],
+        "distance": [row.distance for row in rows],
+        "counts": [row.counts for row in rows],
+        "gate": [values[list(row.edges)].mean() for row in rows],
+    }
     if sd is not None:
-        table["sd"] = [sd[row].mean() for row in rows]
-    return table
+        columns["sd"] = [sd[list(row.edges)].mean() for row in rows]
+    return pd.DataFrame(columns)
 
 
 def _kind(gates: Gates, p: int, orbit: np.ndarray | None) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from .alike import energies_and_contributions
+from .cell import SYMBOLS
 from .contributions import structure_graph
 from .model import Card, Model
 from .perovskite import site_roles
@@ -22,7 +23,47 @@ if TYPE_CHECKING:
     import pandas as pd
     from pymatgen.core import Structure
 
+_EDGE_DECIMALS = 4
 _CUBIC = 1e-3  # relative difference of cell edges, and cosine of cell angles, up to which a cell is called cubic
+
+
+@dataclass(frozen=True)
+class Swap:
+    """Sites of a crystal that take an element, and the lattice parameter of the cell, angstrom, if it follows.
+
+    As text, for addresses: "1:Zr", "2,3,4:N", "1:Zr:4.1413".
+    """
+
+    sites: tuple[int, ...]
+    element: str
+    edge: float | None = None
+
+    def __str__(self) -> str:
+        sites = ",".join(map(str, self.sites))
+        return f"{sites}:{self.element}" + ("" if self.edge is None else f":{self.edge:.{_EDGE_DECIMALS}f}")
+
+    @classmethod
+    def read(cls, text: str) -> Swap:
+        """The swap that `str` wrote. Raises ValueError for anything else."""
+        try:
+            sites, element, *edge = text.split(":")
+            return cls(tuple(int(i) for i in sites.split(",")), element, float(edge[0]) if edge else None)
+        except ValueError as error:
+            raise ValueError(f"{text!r} is no swap; write one like 1:Zr, the site's number and an element") from error
+
+    def of(self, structure: Structure) -> Structure:
+        """The crystal after the swap. Raises ValueError if it does not fit the crystal."""
+        _element_on(structure, self.sites)
+        if self.element not in SYMBOLS[1:]:
+            raise ValueError(f"{self.element!r} is no element")
+        swapped = structure.copy()
+        for site in self.sites:
+            swapped.replace(site, self.element)
+        if self.edge is not None:
+            if not 1 < self.edge < 100:
+                raise ValueError(f"a lattice parameter of {self.edge:g} angstrom is out of the question")
+            swapped = _with_edge(swapped, self.edge)
+        return swapped
 
 
 @dataclass(frozen=True)
@@ -61,6 +102,20 @@ class Substitutions:
         """(K,) eV/atom."""
         return self.change / len(self.structure)
 
+    def doubtful(self) -> list[str]:
+        """Candidates with a prediction that training crystals do not hold in this role."""
+        if self.seen is None:
+            return []
+        known = zip(self.elements, self.seen, ~np.isnan(self.change), strict=True)
+        return [element for element, seen, there in known if there and not seen]
+
+    @property
+    def share_booked(self) -> float:
+        """How much of a change is booked on the swapped sites: slope of `booked` on `change` through zero."""
+        known = ~np.isnan(self.change)
+        square = np.square(self.change[known]).sum()
+        return float((self.change * self.booked)[known].sum() / square) if square > 0 else float("nan")
+
     def table(self) -> pd.DataFrame:
         """One row a candidate; energies in eV, eV/atom where the name says so, lengths in angstrom."""
         import pandas as pd
@@ -72,19 +127,16 @@ class Substitutions:
         }  # fmt: skip
         return pd.DataFrame({name: values for name, values in columns.items() if values is not None})
 
-    def swapped(self, element: str) -> Structure:
-        """The crystal with this element on the sites. Raises ValueError for an element that is no candidate."""
+    def swap(self, element: str) -> Swap:
+        """The swap to this element. Raises ValueError for an element that is no candidate."""
         if element not in self.elements:
             raise ValueError(f"{element!r} is no candidate; the model {self.model} knows {', '.join(self.elements)}")
-        structure = self.structure.copy()
-        for site in self.sites:
-            structure.replace(site, element)
-        if self.edge is not None:
-            edge = self.edge[self.elements.index(element)]
-            if np.isnan(edge):
-                raise ValueError(f"no lattice parameter is known for {element} there; let the cell stay as it is")
-            structure.scale_lattice(structure.volume * (edge / structure.lattice.a) ** 3)
-        return structure
+        if self.edge is None:
+            return Swap(self.sites, element)
+        edge = float(self.edge[self.elements.index(element)])
+        if np.isnan(edge):
+            raise ValueError(f"no lattice parameter is known for {element} there; let the cell stay as it is")
+        return Swap(self.sites, element, round(edge, _EDGE_DECIMALS))
 
 
 def substitute(model: Model, structure: Structure, sites: Sequence[int], *, follow_cell: bool = False) -> Substitutions:

@@ -174,7 +174,6 @@ def surroundings_view(
     )  # fmt: skip
     view = begin(look, height)
     add_atoms(view, atoms, look)
-    _add_cell(view, structure, (1, 1, 1), look.line)
     _mark(view, position[0], radii[0])
     values = np.array([n.value for n in neighbours])
     share = np.clip((values - bar.low) / (bar.limit - bar.low), 0, 1)

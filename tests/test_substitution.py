@@ -14,7 +14,7 @@ from cgcnn.contributions import explain, structure_graph
 from cgcnn.graph import collate
 from cgcnn.model import Model, load_model
 from cgcnn.perovskite.lattice import ELEMENTS, shipped_lattice_model
-from cgcnn.substitution import can_follow, substitute, trained_elements
+from cgcnn.substitution import Swap, can_follow, substitute, trained_elements
 
 SYMBOLS = ("O", "Na", "Cl", "Ca", "Ti", "Sr", "Zr", "Ba", "Hf", "N", "F")
 
@@ -112,11 +112,11 @@ def test_the_cell_follows_by_the_ratio_of_the_lattice_model():
     assert found.edge[k] == pytest.approx(wanted) and wanted > 4.05
     (plain,) = explain(model, [perovskite("Sr", "Zr", edge=float(wanted))])
     assert found.energies[k] == pytest.approx(plain.energy, abs=1e-5)
-    swapped = found.swapped("Zr")
-    assert swapped.lattice.abc == pytest.approx([wanted] * 3) and swapped[1].specie.symbol == "Zr"
+    swapped = found.swap("Zr").of(structure)
+    assert swapped.lattice.abc == pytest.approx([wanted] * 3, abs=1e-4) and swapped[1].specie.symbol == "Zr"
     assert np.isnan(found.change[found.elements.index("N")])  # no nitrogen on B in that space
     with pytest.raises(ValueError, match="no lattice parameter is known for N"):
-        found.swapped("N")
+        found.swap("N")
     anion = substitute(model, structure, [2], follow_cell=True)
     assert {e for e, a in zip(anion.elements, anion.edge, strict=True) if a == a} == {"N", "F", "S"}
 
@@ -141,7 +141,21 @@ def test_a_card_without_elements_is_one_sentence():
     with pytest.raises(ValueError, match="lists no elements"):
         substitute(small_model("linear"), perovskite(), [0])
     with pytest.raises(ValueError, match="'Xe' is no candidate"):
-        substitute(knowing(small_model("linear")), perovskite(), [0]).swapped("Xe")
+        substitute(knowing(small_model("linear")), perovskite(), [0]).swap("Xe")
+
+
+def test_swaps_as_text():
+    for swap in (Swap((1,), "Zr"), Swap((2, 3, 4), "N"), Swap((1,), "Zr", 4.1413)):
+        assert Swap.read(str(swap)) == swap
+    assert str(Swap((2, 3), "N", 4.0)) == "2,3:N:4.0000"
+    swapped = Swap((2, 3), "N").of(perovskite())
+    assert swapped.composition.reduced_formula == "SrTiN2O" and swapped.lattice == perovskite().lattice
+
+
+@pytest.mark.parametrize("text", ["", "Zr", "1", "a:Zr", "1:Zr:b", "9:Zr", "1:Xx", "0,1:Zr", "1:Zr:1e9"])
+def test_swaps_that_do_not_fit_are_one_sentence(text):
+    with pytest.raises(ValueError, match=r"\w+ \w+"):
+        Swap.read(text).of(perovskite())
 
 
 def test_elements_never_seen_in_the_role_are_marked(tmp_path):

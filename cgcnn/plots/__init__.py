@@ -4,11 +4,14 @@
     sites           contribution of every distinct site of one crystal
     periodic_table  every element a coloured tile
     swaps           the periodic table of a swapped site; change against what is booked
+    gates           how open the gates of a site's neighbours are, convolution by convolution
     heads           contributions of one crystal by several pooling heads, side by side
 
 Everything here takes plain arrays and tables; nothing knows a network.
 """
 
+from .gates import gate_lines
+from .heads import head_bars, head_colours
 from .periodic_table import periodic_table
 from .sites import FIGURE_HEIGHT, site_bars
 from .style import (
@@ -25,20 +28,26 @@ from .style import (
     text_on,
     theme,
 )
+from .swaps import booked_elsewhere, swap_table
 
 __all__ = [
     "CONTRIBUTION_STOPS",
     "FIGURE_HEIGHT",
     "Theme",
+    "booked_elsewhere",
     "contribution_colours",
     "css_gradient",
     "element_colour",
+    "gate_lines",
+    "head_bars",
+    "head_colours",
     "periodic_table",
     "plotly_colour_scale",
     "share_colours",
     "share_stops",
     "signed",
     "site_bars",
+    "swap_table",
     "template",
     "text_on",
     "theme",

@@ -86,7 +86,8 @@ def _add_tiles(figure: go.Figure, bars: list[tuple], colours, hover: Mapping[str
     figure.add_bar(
         x=[place(symbol)[0] for symbol in symbols], base=[low for _, low, _, _ in bars],
         y=[share for _, _, share, _ in bars], width=_TILE, marker=dict(color=colours, line_width=0),
-        customdata=symbols, hovertext=[hover.get(symbol, f"<b>{symbol}</b>: not in these crystals") for symbol in symbols],
+        customdata=symbols,
+        hovertext=[hover.get(symbol, f"<b>{symbol}</b>: not in these crystals") for symbol in symbols],
         hovertemplate="%{hovertext}<extra></extra>",
         selected_marker_opacity=1, unselected_marker_opacity=1,
     )  # fmt: skip
