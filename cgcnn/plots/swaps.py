@@ -31,6 +31,8 @@ def swap_table(
     figure = periodic_table(
         {present: 0.0, **values}, limit, title=title, hover=hover, selected=present, digits=2, dark=dark
     )  # fmt: skip
+    pale = figure.data[0]  # the tiles without a value
+    pale.hovertext = [(hover or {}).get(e, f"<b>{e}</b>: not known to the model") for e in pale.customdata]
     marked = [element for element in doubtful if element in values]
     if marked:
         ink = theme(dark)

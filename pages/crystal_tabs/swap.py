@@ -10,6 +10,12 @@ from cgcnn.substitution import Substitutions, can_follow, substitute
 from pages.common import is_dark, model_named, show_figure
 from pages.crystal_tabs.shown import Shown, choose_site
 
+# On a phone the table scrolls sideways: eighteen columns of numbers cannot be narrower.
+WIDE_ENOUGH = """<style>
+[class*="st-key-figure-swap"] { overflow-x: auto; }
+[class*="st-key-figure-swap"] [data-testid="stPlotlyChart"] { min-width: 640px; }
+</style>"""
+
 
 @st.cache_data(show_spinner="Swapping", max_entries=200)
 def substituted(model_name: str, model_hash: str, key: str, sites: tuple[int, ...], follow: bool, _structure):
@@ -21,6 +27,7 @@ def show(shown: Shown) -> None:
         st.info(f"The card of {shown.card.name} does not say which elements the model knows.")
         return
     structure = shown.result.structure
+    st.html(WIDE_ENOUGH)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         site = choose_site(shown)
         equal = shown.equivalent(site)
@@ -37,9 +44,7 @@ def show(shown: Shown) -> None:
     found = substituted(shown.card.name, shown.model.hash, shown.key, sites, follow and possible, structure)
     doubtful = found.doubtful()
     which = f"{len(sites)} {found.element}" if len(sites) > 1 else shown.names[site]
-    about = (
-        f"{found.role} site" if found.role else f"Wyckoff {shown.facts.multiplicity[site]}{shown.facts.wyckoff[site]}"
-    )
+    about = f" on {found.role}" if found.role else ""
     n = len(structure)
     left, right = st.columns([2.35, 1], gap="medium")
     key = f"swap {shown.card.name} {shown.key} {sites} {found.edge is not None} {st.session_state.get('swap count', 0)}"
