@@ -13,7 +13,7 @@ from pages.crystal_tabs.shown import Shown, choose_site
 # On a phone the table scrolls sideways: eighteen columns of numbers cannot be narrower.
 WIDE_ENOUGH = """<style>
 [class*="st-key-figure-swap"] { overflow-x: auto; }
-[class*="st-key-figure-swap"] [data-testid="stPlotlyChart"] { min-width: 640px; }
+[class*="st-key-figure-swap"] [data-testid="stFullScreenFrame"] { min-width: 640px; }
 </style>"""
 
 
