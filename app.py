@@ -10,7 +10,8 @@ import streamlit as st
 
 def sidebar() -> None:
     """Model family and pooling head, each head with its validation error; both are kept in the URL."""
-    from pages.common import HEADS, families  # imported late: the page has its shape before torch is there
+    # imported late: the page has its shape before torch is there
+    from pages.common import AUTOMATIC, HEADS, chosen_family, families
 
     found = families()
     if not found:
@@ -18,13 +19,17 @@ def sidebar() -> None:
     with st.sidebar:
         st.selectbox(
             "Model",
-            list(found),
+            [AUTOMATIC, *found] if len(found) > 1 else list(found),
             format_func=str.capitalize,
             key="model",
             bind="query-params",
-            help="Models of a family are trained on the same crystals and differ in the pooling head.",
+            help="Models of a family are trained on the same crystals and differ in the pooling head. Automatic takes "
+            "the one that fits the crystal.",
         )
-        cards = found[st.session_state["model"]]
+        family, reason = chosen_family()
+        if reason:
+            st.caption(f"**{family.capitalize()}** models: {reason}.")
+        cards = found[family]
         heads = [head for head in HEADS if head in cards]
         st.radio(
             "Pooling head",

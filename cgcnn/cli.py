@@ -1,4 +1,4 @@
-"""python -m cgcnn: models, explain, score, evaluate, train, measure.
+"""python -m cgcnn: models, explain, swap, score, evaluate, train, measure.
 
 Heavy parts are imported by the command that needs them.
 """
@@ -39,6 +39,18 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--max-sites", type=int, help="largest number of atoms in a cell")
     explain.add_argument("--json", action="store_true", help="print JSON")
     explain.set_defaults(run=_explain)
+
+    swap = commands.add_parser("swap", help="energy change when a site takes every other element")
+    swap.add_argument("file", metavar="FILE", help="CIF, POSCAR, extxyz or pymatgen JSON with one crystal")
+    swap.add_argument("--site", type=int, required=True, metavar="N", help="index of the site, counted from 0 as "
+                      "`explain` prints it")  # fmt: skip
+    swap.add_argument("--all-equivalent", action="store_true", help="swap all sites that symmetry makes equal to it")
+    swap.add_argument("--follow-cell", action="store_true", help="scale the cell by the lattice model; cubic "
+                      "perovskites only")  # fmt: skip
+    swap.add_argument("--model", metavar="NAME", help="a bundled model, or a folder that `train` wrote (default: the "
+                      "linear head of the family that fits the crystal)")  # fmt: skip
+    swap.add_argument("--json", action="store_true", help="print JSON")
+    swap.set_defaults(run=_swap)
 
     score = commands.add_parser("score", help="site contributions of a whole data set, as Parquet tables")
     score.add_argument("dataset", metavar="DATASET", type=Path, help="CSV or Parquet, folder or ZIP of CIFs, JSON of "
@@ -209,6 +221,61 @@ def _print_contributions(result: dict) -> None:
             f"{site['contribution']:>+13.4f} {site['relative']:>+9.4f}{spread}"
         )
     print(f"  {result['reference']}\n")
+
+
+def _swap(options) -> int:
+    from .model import load_model
+    from .structures import Unreadable, read_file
+    from .substitution import substitute
+    from .symmetry import describe
+
+    first = read_file(options.file)[0]
+    if isinstance(first, Unreadable):
+        raise ValueError(f"{first.source}: {first.reason}")
+    structure = first.structure
+    sites = [options.site]
+    if options.all_equivalent and 0 <= options.site < len(structure):
+        orbit = describe(structure).orbit
+        sites = [i for i, label in enumerate(orbit.tolist()) if label == orbit[options.site]]
+    model = load_model(options.model or _fitting_model(structure))
+    found = substitute(model, structure, sites, follow_cell=options.follow_cell)
+    rows = found.table().to_dict("records")
+    if options.json:
+        about = {"source": first.source, "model": found.model, "model_hash": model.hash, "unit": found.unit}
+        about |= {"sites": list(found.sites), "element": found.element, "role": found.role, "energy": found.energy}
+        plain = [{name: None if value != value else value for name, value in row.items()} for row in rows]
+        print(json.dumps({**about, "elements": plain}, indent=1, ensure_ascii=False))
+        return 0
+    which = ("sites " if len(found.sites) > 1 else "site ") + ", ".join(map(str, found.sites))
+    role = f" ({found.role})" if found.role else ""
+    print(f"{first.source}: {found.element} on {which}{role}, {found.energy:+.4f} eV/atom as it is ({found.model})")
+    print("  element  change, eV per cell  eV/atom   booked on the swapped, eV")
+    rows.sort(key=lambda row: (row["change"] != row["change"], row["change"]))  # those without a cell come last
+    for row in rows:
+        if row["change"] != row["change"]:
+            print(f"  {row['element']:<7}  no lattice parameter is known")
+            continue
+        spread = f" ± {row['sd']:.3f}" if "sd" in row else " " * 8
+        edge = f"   a = {row['edge']:.3f} angstrom" if "edge" in row else ""
+        mark = "" if row.get("trained", True) else "   never there in training"
+        print(
+            f"  {row['element']:<7} {row['change']:>+11.3f}{spread} {row['change per atom']:>+9.4f}"
+            f" {row['booked']:>+10.3f}{edge}{mark}"
+        )
+    return 0
+
+
+def _fitting_model(structure) -> str:
+    """Name of the bundled model for a crystal: of the fitting family the linear head, if there is one."""
+    from .model import bundled
+    from .model_choice import fitting_family
+
+    families: dict[str, dict] = {}
+    for card in bundled():
+        families.setdefault(card.family, {})[card.head] = card
+    choice = fitting_family(structure, {name: next(iter(cards.values())) for name, cards in families.items()})
+    cards = families[choice.family]
+    return cards.get("linear", next(iter(cards.values()))).name
 
 
 def _score(options) -> int:

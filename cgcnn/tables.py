@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
     from .contributions import Contributions
     from .symmetry import Description
 
@@ -34,11 +37,15 @@ class Orbit:
 
 def formula(contributions: Contributions) -> str:
     """Reduced formula; of a perovskite in the order A, B, X (PbTiO3), which electronegativity alone would not give."""
-    composition = contributions.structure.composition
-    if not all(contributions.role):
-        return composition.reduced_formula
+    return written_formula(contributions.structure, contributions.role)
+
+
+def written_formula(structure: Structure, roles: Sequence[str | None]) -> str:
+    """The same of a structure whose roles are known; (N,)."""
+    if not all(roles):
+        return structure.composition.reduced_formula
     count: dict[tuple[str, str], int] = {}
-    for role, site in zip(contributions.role, contributions.structure, strict=True):
+    for role, site in zip(roles, structure, strict=True):
         count[role, site.specie.symbol] = count.get((role, site.specie.symbol), 0) + 1
     divisor = math.gcd(*count.values())
     ordered = sorted(count.items(), key=lambda item: (item[0][0], -item[1]))

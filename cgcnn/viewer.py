@@ -1,42 +1,28 @@
-"""A crystal in 3D: the py3Dmol scene, coloured by whatever the sites are worth.
+"""A crystal in 3D, coloured by whatever its sites are worth; and the surroundings of one site, by their gates.
 
-py3Dmol fetches 3Dmol.js from the internet, in the browser; here npm's copy of it is written into the scene, so that
-it also shows behind a firewall. 3Dmol draws neither a colour bar nor the atoms on the far faces of the cell; both are
-added. Nothing here imports Streamlit: a `CrystalView` is shown by stmol's `showmol`, or as any py3Dmol view.
+3Dmol draws no atoms on the far faces of the cell; they are added. See `scene` for the page itself.
 """
 
 from __future__ import annotations
 
-import hashlib
-import html
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
-from pathlib import Path
 
 import numpy as np
-import py3Dmol
 from pymatgen.core import Element, Structure
 
-from .plots import Theme, css_gradient, element_colour, signed, text_on, theme
+from .plots import element_colour, share_colours, signed, theme
+from .scene import ColourBar, CrystalView, SceneAtoms, add_atoms, begin, finish, point
 
-LIBRARY = Path(__file__).resolve().parent.parent / "node_modules" / "3dmol" / "build" / "3Dmol-min.js"
+__all__ = ["ColourBar", "CrystalView", "DrawnAtoms", "Neighbour", "crystal_view", "drawn_atoms", "site_label",
+           "surroundings_view"]  # fmt: skip
 
 _ON_THE_FACE = 0.05  # angstrom; an atom this close to a face of the cell is drawn on the opposite one too
 _BOND_REACH = 1.2  # times the sum of the covalent radii
 _MOST_BONDS = 8  # a metal with more neighbours fills a hole rather than holds the frame; its contacts would hide it
-_MOST_SYMBOLS = 400  # drawn atoms that still get their symbol written on them
-
-
-@dataclass(frozen=True)
-class ColourBar:
-    """What the colours mean: title and unit in words, ends of the scale at +-limit."""
-
-    title: str
-    unit: str
-    limit: float
+_HIGHLIGHT = "#f0a500"
 
 
 @dataclass(frozen=True)
@@ -102,36 +88,6 @@ def drawn_atoms(
     )
 
 
-class CrystalView(py3Dmol.view):
-    """A py3Dmol view that carries its own 3Dmol.js, colour bar, buttons and hover labels.
-
-    offline: whether 3Dmol.js is in the scene; if not, the browser asks a CDN for it
-    """
-
-    def __init__(self, height: int = 480):
-        super().__init__(width="100%", height=height)
-        self.overlay = ""
-        self.offline = LIBRARY.is_file()
-        self.endjs = "}).catch(function(error) { cgcnnFailed(error); });\n</script>"
-
-    def call(self, name: str, *arguments) -> None:
-        """Call a method of 3Dmol's GLViewer; arguments go as JSON in which no text can end the script."""
-        self.script(f"viewer_UNIQUEID.{name}({', '.join(map(_json, arguments))});")
-
-    def script(self, text: str) -> None:
-        self.startjs += text + "\n"
-
-    def _make_html(self) -> str:
-        # The name comes from the content: a page that reruns with the same scene leaves the iframe alone.
-        body = self.overlay + self.startjs + self.endjs
-        self.uniqueid = hashlib.sha256(body.encode()).hexdigest()[:12]
-        library = ""
-        if self.offline:
-            library = f"<script>{_library()}\nvar $3Dmolpromise = Promise.resolve();</script>\n"
-        frame = '<div id="scene">' + self.overlay + self.startjs.replace("<script>", "</div><script>" + _FAILED, 1)
-        return (library + frame + self.endjs).replace("UNIQUEID", self.uniqueid)
-
-
 def crystal_view(
     structure: Structure,
     colours: Sequence[str],
@@ -144,7 +100,7 @@ def crystal_view(
     symbols: bool = True,
     highlight: Sequence[int] = (),
     dark: bool = False,
-    height: int = 480,
+    height: int | str = 480,
     key: str = "",
 ) -> CrystalView:
     """The scene of a crystal of N sites.
@@ -152,7 +108,7 @@ def crystal_view(
     colours: (N,) "#rrggbb"; labels: (N,) lines of text shown when the pointer is on the site
     bar: the meaning of the colours; None draws a legend of the elements instead
     polyhedra: coordination polyhedra; symbols: begin with element symbols on the atoms, a button in the scene switches
-    highlight: sites to mark; dark: page colours; height: px
+    highlight: sites to mark; dark: page colours; height: px, or a length of CSS
     key: scenes of the same key keep the camera of the last one in this browser tab
     Raises ValueError where the lengths of structure, colours and labels differ.
     """
@@ -162,49 +118,88 @@ def crystal_view(
     atoms = drawn_atoms(structure, supercell, roles=roles, polyhedra=polyhedra)
     elements = [site.specie.symbol for site in structure]
     radii = np.array([_radius(element) for element in elements])
-    view = CrystalView(height)
-    view.call("setBackgroundColor", look.background)
-    view.call("setProjection", "orthographic")
-    view.call("addModel")
-    partners: list[list[int]] = [[] for _ in atoms.site]
-    for first, second in atoms.bonds.tolist():
-        partners[first].append(second)
-        partners[second].append(first)
-    view.script(
-        "viewer_UNIQUEID.getModel().addAtoms("
-        + _json(
-            [
-                {
-                    "elem": elements[i], "x": x, "y": y, "z": z, "serial": n, "color": colours[i],
-                    "bonds": partners[n], "bondOrder": [1] * len(partners[n]), "properties": {"site": int(i)},
-                    "style": {
-                        "sphere": {"radius": round(float(radii[i]), 3), "color": colours[i]},
-                        "stick": {"radius": 0.07, "color": look.zero, "hidden": not partners[n]},
-                    },
-                }
-                for n, (i, (x, y, z)) in enumerate(zip(atoms.site, atoms.position.round(4).tolist(), strict=True))
-            ]
-        )
-        + ");"
+    drawn = SceneAtoms(
+        [elements[i] for i in atoms.site], atoms.position, radii[atoms.site], [colours[i] for i in atoms.site],
+        atoms.site, atoms.bonds,
     )  # fmt: skip
-    for start, end in _cell_edges(structure, supercell):
-        view.call("addCylinder", {"start": start, "end": end, "color": look.zero, "radius": 0.02})
+    view = begin(look, height)
+    add_atoms(view, drawn, look)
+    _add_cell(view, structure, supercell, look.zero)
     for spec in _polyhedron_shapes(atoms, colours):
         view.call("addCustom", spec)
     for n in np.flatnonzero(np.isin(atoms.site, np.asarray(highlight, dtype=int))):
-        i = atoms.site[n]
-        view.call(
-            "addSphere",
-            {"center": _point(atoms.position[n]), "radius": float(radii[i]) * 1.35, "color": "#f0a500", "alpha": 0.6},
-        )
+        _mark(view, atoms.position[n], radii[atoms.site[n]])
+    return finish(
+        view, drawn, labels, look, bar=bar, turns=_turns(structure), key=key, highlight=highlight, symbols=symbols,
+        name=structure.composition.reduced_formula,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """One neighbour of a site: its index, the cell it lies in, the worth of the bond to it, lines of its label."""
+
+    site: int
+    image: tuple[int, int, int]
+    value: float
+    label: tuple[str, ...]
+
+
+def surroundings_view(
+    structure: Structure,
+    centre: int,
+    neighbours: Sequence[Neighbour],
+    label: Sequence[str],
+    bar: ColourBar,
+    *,
+    dark: bool = False,
+    height: int | str = 480,
+    key: str = "",
+) -> CrystalView:
+    """A site and its neighbours, atoms in the colours of the elements; the bonds are as wide and dark as their worth.
+
+    label: lines of the label of the site itself; bar: what the colours of the bonds mean, with its `low`
+    """
+    look = theme(dark)
+    inside = structure.frac_coords - np.floor(structure.frac_coords)
+    # Images count from the sites as they are listed; the centre is drawn inside the cell.
+    shift = inside[centre] - structure.frac_coords[centre]
+    places = [structure.frac_coords[n.site] + n.image + shift for n in neighbours]
+    position = structure.lattice.get_cartesian_coords(np.array([inside[centre], *places]).reshape(-1, 3))
+    elements = [structure[i].specie.symbol for i in (centre, *(n.site for n in neighbours))]
+    radii = np.array([_radius(element) for element in elements])
+    atoms = SceneAtoms(
+        elements, position, radii, [element_colour(e) for e in elements], np.arange(len(elements)),
+        np.empty((0, 2), dtype=int),
+    )  # fmt: skip
+    view = begin(look, height)
+    add_atoms(view, atoms, look)
+    _mark(view, position[0], radii[0])
+    values = np.array([n.value for n in neighbours])
+    share = np.clip((values - bar.low) / (bar.limit - bar.low), 0, 1)
+    for end, part, colour in zip(position[1:], share.tolist(), share_colours(share, dark), strict=True):
+        spec = {"start": point(position[0]), "end": point(end), "color": colour, "radius": round(0.03 + 0.11 * part, 3)}
+        view.call("addCylinder", spec)
+    return finish(
+        view, atoms, [label, *(n.label for n in neighbours)], look, bar=bar, turns=_turns(structure), key=key,
+        name=f"{structure.composition.reduced_formula}-{elements[0]}{centre}-gates",
+    )  # fmt: skip
+
+
+def _mark(view: CrystalView, position: np.ndarray, radius: float) -> None:
+    spec = {"center": point(position), "radius": float(radius) * 1.35, "color": _HIGHLIGHT, "alpha": 0.6}
+    view.call("addSphere", spec)
+
+
+def _add_cell(view: CrystalView, structure: Structure, supercell: tuple[int, int, int], colour: str) -> None:
+    for start, end in _cell_edges(structure, supercell):
+        view.call("addCylinder", {"start": start, "end": end, "color": colour, "radius": 0.02})
+
+
+def _turns(structure: Structure) -> dict[str, list[float]]:
+    """Quaternions of the first view and of those along the axes."""
     a, b, c = structure.lattice.matrix
-    turns = {"start": _turn(a - 0.36 * b + 0.2 * c, c), "a": _turn(a, c), "b": _turn(b, c), "c": _turn(c, b)}
-    view.overlay = _overlay(bar, list(dict.fromkeys(elements)), look)
-    scene = {"labels": [list(map(str, lines)) for lines in labels], "turns": turns, "key": f"crystal-camera:{key}",
-             "highlight": [int(i) for i in highlight], "inks": [text_on(colour) for colour in colours],
-             "symbols": symbols, "mostSymbols": _MOST_SYMBOLS}  # fmt: skip
-    view.script(_BEHAVIOUR.replace("SCENE", _json(scene)))
-    return view
+    return {"start": _turn(a - 0.36 * b + 0.2 * c, c), "a": _turn(a, c), "b": _turn(b, c), "c": _turn(c, b)}
 
 
 def site_label(
@@ -213,20 +208,6 @@ def site_label(
     """Lines of a hover label: which site, what is known of it, what it contributes."""
     value = signed(relative) + ("" if sd is None else f" ± {sd:.3f}") + f" {unit}"
     return [name, " · ".join(facts), value, f"raw {signed(raw)} {unit}"]
-
-
-@cache
-def _library() -> str:
-    # a browser ends the script at "</script", wherever it stands
-    return LIBRARY.read_text(encoding="utf-8").replace("</script", "<\\/script")
-
-
-def _json(value) -> str:
-    return json.dumps(value).replace("<", "\\u003c")
-
-
-def _point(position: np.ndarray) -> dict[str, float]:
-    return dict(zip("xyz", np.asarray(position).round(4).tolist(), strict=True))
 
 
 def _radius(symbol: str) -> float:
@@ -303,10 +284,10 @@ def _polyhedron_shapes(atoms: DrawnAtoms, colours: Sequence[str]) -> list[dict]:
             p, q, r = points[corners]
             if np.dot(np.cross(q - p, r - p), normal) < 0:
                 q, r = r, q
-            for point in (p, q, r):
+            for corner in (p, q, r):
                 shape["faceArr"].append(len(shape["vertexArr"]))
-                shape["vertexArr"].append(_point(point))
-                shape["normalArr"].append(_point(normal))
+                shape["vertexArr"].append(point(corner))
+                shape["normalArr"].append(point(normal))
     return list(shapes.values())
 
 
@@ -320,7 +301,7 @@ def _cell_edges(structure: Structure, supercell: tuple[int, int, int]) -> list[t
             start, end = np.zeros(3), np.zeros(3)
             start[across] = end[across] = u, v
             end[axis] = supercell[axis]
-            edges.append((_point(start @ matrix), _point(end @ matrix)))
+            edges.append((point(start @ matrix), point(end @ matrix)))
     return edges
 
 
@@ -342,176 +323,3 @@ def _turn(towards: np.ndarray, up: np.ndarray) -> list[float]:
     )
     quaternion = np.linalg.eigh(symmetric)[1][:, -1]
     return (quaternion if quaternion[3] >= 0 else -quaternion).tolist()
-
-
-def _overlay(bar: ColourBar | None, elements: Sequence[str], look: Theme) -> str:
-    """HTML over the scene: colour bar or legend, buttons, and the empty hover label."""
-    if bar is None:
-        swatches = "".join(
-            f'<span><i style="background:{element_colour(e)}"></i>{html.escape(e)}</span>' for e in elements
-        )
-        meaning = f'<div id="legend">{swatches}</div>'
-    else:
-        ends = [signed(value, 2) for value in (-bar.limit, -bar.limit / 2, 0, bar.limit / 2, bar.limit)]
-        ticks = "".join(f"<span>{tick}</span>" for tick in ends)
-        meaning = (
-            f'<div id="bar"><div id="gradient" style="background:{css_gradient()}"></div><div id="ticks">{ticks}</div>'
-            f"<div>{html.escape(bar.title)}, {html.escape(bar.unit)}</div></div>"
-        )
-    switch = '<button type="button" id="symbols" title="element symbols on the atoms">symbols</button>'
-    buttons = "".join(
-        f'<button type="button" data-turn="{turn}" title="{title}">{text}</button>'
-        for turn, title, text in (
-            ("a", "look along a", "a"), ("b", "look along b", "b"), ("c", "look along c", "c"),
-            ("start", "back to the first view", "reset"),
-        )
-    )  # fmt: skip
-    style = _STYLE
-    for name in ("background", "panel", "text", "muted", "line", "accent"):
-        style = style.replace(f"var-{name}", getattr(look, name))
-    views = f'<div id="views">{switch}<span></span>{buttons}</div>'
-    page = f'<style>{style}</style>{views}{meaning}<div id="label" hidden></div>'
-    return page.encode("ascii", "xmlcharrefreplace").decode()
-
-
-_STYLE = """
-html, body { margin: 0; background: var-background; overflow: hidden; }
-#scene { position: relative; color: var-text; font: 13px/1.35 "Source Sans", "Source Sans Pro", system-ui, sans-serif; }
-#scene canvas { outline: none; }
-#views { position: absolute; top: 8px; left: 0; right: 4px; z-index: 20; display: flex; gap: 4px;
-  pointer-events: none; }
-#views span { flex: 1; }
-#views button { pointer-events: auto; font: inherit; color: var-text; background: var-panel;
-  border: 1px solid var-line; border-radius: 5px; padding: 2px 9px; cursor: pointer; }
-#views button:hover, #views button:focus-visible { border-color: var-accent; color: var-accent; outline: none; }
-#views button[aria-pressed="true"] { border-color: var-accent; color: var-accent; }
-#views button[hidden] { display: none; }
-#bar { position: absolute; left: 50%; bottom: 6px; transform: translateX(-50%); width: min(320px, 86%); z-index: 20;
-  text-align: center; color: var-muted; pointer-events: none; }
-#gradient { height: 9px; border-radius: 2px; }
-#ticks { display: flex; justify-content: space-between; color: var-text; font-variant-numeric: tabular-nums; }
-#ticks span { width: 0; display: flex; justify-content: center; }
-#ticks span:first-child { justify-content: flex-start; } #ticks span:last-child { justify-content: flex-end; }
-#legend { position: absolute; left: 0; right: 0; bottom: 8px; z-index: 20; display: flex; flex-wrap: wrap;
-  justify-content: center; gap: 2px 14px; pointer-events: none; }
-#legend i { display: inline-block; width: 11px; height: 11px; border-radius: 50%; margin-right: 5px;
-  box-shadow: inset 0 0 0 1px rgba(128, 128, 128, .5); }
-#label { position: absolute; z-index: 30; background: var-panel; border: 1px solid var-line; border-radius: 6px;
-  padding: 5px 9px; pointer-events: none; box-shadow: 0 2px 8px rgba(0, 0, 0, .18); white-space: nowrap;
-  font-variant-numeric: tabular-nums; }
-#label div:first-child { font-weight: 600; } #label div:nth-child(n+4) { color: var-muted; }
-#failed { padding: 3rem 1.5rem; text-align: center; }
-"""
-
-_FAILED = """
-function cgcnnFailed(error) {
-  var scene = document.getElementById("scene");
-  if (!scene.querySelector("#failed")) scene.insertAdjacentHTML("beforeend", '<div id="failed"></div>');
-  scene.querySelector("#failed").textContent =
-    "The crystal cannot be drawn here (is WebGL switched off in this browser?). The numbers are complete without it.";
-}
-"""
-
-# Camera, buttons and hover labels. Text enters the page as textContent only.
-_BEHAVIOUR = """
-(function(viewer, scene) {
-  window.viewer = viewer;
-  window.highlighted = scene.highlight;
-  function recall(key) { try { return JSON.parse(sessionStorage.getItem(key)); } catch (e) { return null; } }
-  function keep(key, value) { try { sessionStorage.setItem(key, JSON.stringify(value)); } catch (e) {} }
-  var atoms = viewer.getModel().selectedAtoms(), spread = function(list) {
-    return Math.max.apply(null, list) - Math.min.apply(null, list); };
-
-  // pixels an angstrom
-  function scale() {
-    var p = [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]].map(function(at) {
-      return viewer.modelToScreen({x: at[0], y: at[1], z: at[2]}); });
-    return Math.sqrt(p.slice(1).reduce(function(sum, q) {
-      return sum + Math.pow(q.x - p[0].x, 2) + Math.pow(q.y - p[0].y, 2); }, 0) / 2);
-  }
-  // 3Dmol's own zoomTo leaves half of an orthographic picture empty; this fills the room above the colour bar.
-  function fit() {
-    var box = viewer.getCanvas().getBoundingClientRect();
-    for (var round = 0; round < 2; round++) {
-      viewer.render();
-      var at = atoms.map(function(atom) { return viewer.modelToScreen(atom); }), border = 1.5 * scale();
-      var wide = spread(at.map(function(p) { return p.x; })) + border;
-      var high = spread(at.map(function(p) { return p.y; })) + border;
-      viewer.zoom(Math.min((box.width - 24) / wide, (box.height - 116) / high));
-    }
-    viewer.translate(0, -20);
-  }
-  function turn(quaternion) {
-    viewer.zoomTo();
-    viewer.setView(viewer.getView().slice(0, 4).concat(quaternion));
-    fit();
-    viewer.render();
-  }
-
-  // Symbols are drawn over everything, so those of hidden or tiny atoms are left out, anew for every view.
-  var symbols = [], shown = recall("crystal-symbols");
-  if (shown === null) { shown = scene.symbols; }
-  if (atoms.length <= scene.mostSymbols) {
-    symbols = atoms.map(function(atom) {
-      var ink = scene.inks[atom.properties.site], at = {x: atom.x, y: atom.y, z: atom.z};
-      return viewer.addLabel(atom.elem, {position: at, fontColor: ink, fontSize: 14, bold: true, alignment: "center",
-        showBackground: false, inFront: true}, undefined, true);
-    });
-  }
-  function tidy() {
-    var q = viewer.getView().slice(4), x = q[0], y = q[1], z = q[2], w = q[3], pixels = scale(), changed = false;
-    var at = atoms.map(function(p) { return [
-      (1 - 2 * (y * y + z * z)) * p.x + 2 * (x * y - w * z) * p.y + 2 * (x * z + w * y) * p.z,
-      2 * (x * y + w * z) * p.x + (1 - 2 * (x * x + z * z)) * p.y + 2 * (y * z - w * x) * p.z,
-      2 * (x * z - w * y) * p.x + 2 * (y * z + w * x) * p.y + (1 - 2 * (x * x + y * y)) * p.z,
-      p.style.sphere.radius]; });
-    symbols.forEach(function(symbol, i) {
-      var visible = shown && at[i][3] * pixels > 6 + 3 * atoms[i].elem.length && !at.some(function(other) {
-        return other[2] > at[i][2] + 0.05 && Math.hypot(other[0] - at[i][0], other[1] - at[i][1]) < other[3]; });
-      if (symbol.sprite && symbol.sprite.visible !== visible) {
-        changed = true;
-        if (visible) { symbol.show(); } else { symbol.hide(); }
-      }
-    });
-    if (changed) { requestAnimationFrame(function() { viewer.render(); }); }
-  }
-
-  var kept = recall(scene.key);
-  if (!kept || kept.view.length < 8) { turn(scene.turns.start); }
-  else if (kept.atoms !== atoms.length) { turn(kept.view.slice(4)); }  // same orientation, but more must fit in
-  else { viewer.setView(kept.view); viewer.render(); }
-  viewer.setViewChangeCallback(function(view) { keep(scene.key, {view: view, atoms: atoms.length}); tidy(); });
-  document.querySelectorAll("[data-turn]").forEach(function(button) {
-    button.addEventListener("click", function() { turn(scene.turns[button.dataset.turn]); });
-  });
-  var symbolsButton = document.getElementById("symbols");
-  symbolsButton.hidden = !symbols.length;
-  symbolsButton.setAttribute("aria-pressed", shown);
-  symbolsButton.addEventListener("click", function() {
-    shown = !shown;
-    keep("crystal-symbols", shown);
-    symbolsButton.setAttribute("aria-pressed", shown);
-    tidy();
-  });
-
-  var label = document.getElementById("label"), box = document.getElementById("scene");
-  function show(atom) {
-    label.replaceChildren();
-    scene.labels[atom.properties.site].forEach(function(line) {
-      if (line) { label.appendChild(document.createElement("div")).textContent = line; }
-    });
-    label.hidden = false;
-    var at = viewer.modelToScreen(atom), frame = box.getBoundingClientRect();
-    var x = at.x - window.scrollX - frame.left + 14, y = at.y - window.scrollY - frame.top + 10;
-    label.style.left = Math.max(4, Math.min(x, frame.width - label.offsetWidth - 4)) + "px";
-    label.style.top = Math.max(4, Math.min(y, frame.height - label.offsetHeight - 4)) + "px";
-  }
-  function hide() { label.hidden = true; }
-  viewer.setHoverDuration(60);
-  viewer.setHoverable({}, true, show, hide);
-  viewer.setClickable({}, true, show);
-  window.addEventListener("resize", function() { viewer.resize(); });
-  viewer.render();
-  window.sceneReady = true;
-})(viewer_UNIQUEID, SCENE);
-"""

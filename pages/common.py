@@ -11,6 +11,7 @@ import streamlit as st
 
 from cgcnn.contributions import Contributions, explain
 from cgcnn.model import Card, Model, ModelError, bundled, load_model
+from cgcnn.model_choice import Choice, fitting_family
 from cgcnn.plots import theme
 from cgcnn.structures import Crystal, Unreadable, read_crystals
 from cgcnn.symmetry import Description, describe
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
     import polars as pl
+    from pymatgen.core import Structure
 
 log = logging.getLogger("cgcnn.app")
 
@@ -28,6 +30,7 @@ logging.getLogger("streamlit.deprecation_util").addFilter(lambda r: "components.
 
 CRYSTAL_PAGE = "pages/crystal.py"
 HEADS = ("gated", "linear", "mean")  # order in the sidebar
+AUTOMATIC = "automatic"  # instead of a family: the one that fits the crystal
 
 
 @st.cache_data(show_spinner=False, ttl=60)
@@ -53,9 +56,33 @@ def families() -> dict[str, dict[str, Card]]:
     return found
 
 
-def chosen_card() -> Card:
-    """The model chosen in the sidebar; the page ends with a sentence where there is none."""
-    family = families().get(st.session_state.get("model"), {})
+def chosen_family() -> tuple[str, str]:
+    """The family of the sidebar, and why, if it was chosen by the crystal that is shown."""
+    chosen = st.session_state.get("model")
+    if chosen != AUTOMATIC:
+        return chosen, ""
+    choice = st.session_state.get("fitting")
+    if choice is None or choice.family not in families():
+        choice = fitting(None)
+    return choice.family, choice.reason
+
+
+def fitting(structure: Structure | None) -> Choice:
+    """The family that fits a crystal, or a view without one."""
+    return fitting_family(structure, {name: next(iter(cards.values())) for name, cards in families().items()})
+
+
+def chosen_card(structure: Structure | None = None) -> Card:
+    """The model chosen in the sidebar; the page ends with a sentence where there is none.
+
+    structure: the crystal that is shown, by which an automatic choice goes
+    """
+    if st.session_state.get("model") == AUTOMATIC and families():
+        choice = fitting(structure)
+        if choice != st.session_state.get("fitting"):
+            st.session_state["fitting"] = choice
+            st.rerun()  # the sidebar, drawn already, must say so too
+    family = families().get(chosen_family()[0], {})
     card = family.get(st.session_state.get("head")) or next(iter(family.values()), None)
     if card is None:
         st.warning("There is no trained model in the folder models. `python -m cgcnn train` makes one.")

@@ -16,7 +16,7 @@ from cgcnn.plots import contribution_colours, element_colour, signed, site_bars
 from cgcnn.structures import Crystal, Unreadable
 from cgcnn.symmetry import Description
 from cgcnn.tables import formula, orbits, site_names, site_table
-from cgcnn.viewer import ColourBar, crystal_view, site_label
+from cgcnn.viewer import ColourBar, CrystalView, crystal_view, site_label
 from pages.common import (
     chosen_card,
     colour_limit,
@@ -30,6 +30,9 @@ from pages.common import (
     read,
     show_scene,
 )
+from pages.crystal_swaps import with_swaps
+from pages.crystal_tabs import tabs
+from pages.crystal_tabs.shown import Shown
 
 SCENE_HEIGHT = 500  # px
 SUPERCELLS = {"1×1×1": (1, 1, 1), "2×2×1": (2, 2, 1), "2×2×2": (2, 2, 2), "3×3×3": (3, 3, 3)}
@@ -89,7 +92,7 @@ def choose_crystal() -> Crystal:
         crystal = crystals[number]
     for note in crystal.notes:
         st.caption(f"{plain(crystal.source)}: {plain(note)}")
-    return crystal
+    return with_swaps(crystal)
 
 
 def space_member(formula: str) -> Crystal | Unreadable:
@@ -118,9 +121,10 @@ def scene_options(sites: int) -> dict:
     return dict(colour_by=colour_by, supercell=SUPERCELLS[supercell], polyhedra=polyhedra)
 
 
-def draw_scene(
-    key: str, result: Contributions, facts: Description, limit: float, *, colour_by, supercell, polyhedra, highlight
-) -> None:  # fmt: skip
+def scene_view(
+    result: Contributions, facts: Description, limit: float, height: int | str, key: str, *,
+    colour_by, supercell, polyhedra, highlight,
+) -> CrystalView:  # fmt: skip
     elements = [site.specie.symbol for site in result.structure]
     sd = result.sd if result.sd is not None else [None] * len(elements)
     known = [
@@ -135,14 +139,11 @@ def draw_scene(
     ]
     by_element = colour_by == "element"
     colours = list(map(element_colour, elements)) if by_element else contribution_colours(result.relative, limit)
-    view = crystal_view(
+    return crystal_view(
         result.structure, colours, labels, roles=result.role, supercell=supercell, polyhedra=polyhedra,
-        highlight=highlight, dark=is_dark(), height=SCENE_HEIGHT, key=key,
+        highlight=highlight, dark=is_dark(), height=height, key=key,
         bar=None if by_element else ColourBar("contribution per site", result.unit, limit),
     )  # fmt: skip
-    show_scene(view, SCENE_HEIGHT)
-    if not view.offline:
-        st.caption("3Dmol.js comes from the internet; `npm install` in the app's folder makes the viewer work offline.")
 
 
 def headline(result: Contributions, facts: Description) -> None:
@@ -187,8 +188,8 @@ def selected_rows(key: str, rows: int) -> list[int]:
 
 
 def main() -> None:
-    card = chosen_card()
     crystal = choose_crystal()
+    card = chosen_card(crystal.structure)
     key = fingerprint(crystal)
     model = model_named(card.name)
     facts = described(key, crystal)
@@ -202,7 +203,10 @@ def main() -> None:
         scene = st.container()
         options = scene_options(len(crystal.structure))
         with scene:
-            draw_scene(key, result, facts, limit, highlight=rows, **options)
+            view = scene_view(result, facts, limit, SCENE_HEIGHT, key, highlight=rows, **options)
+            show_scene(view, SCENE_HEIGHT)
+            if not view.offline:
+                st.caption("3Dmol.js comes from the internet; `npm install` in the app's folder makes it work offline.")
     with right:
         top, help_ = st.columns([12, 1])
         with top:
@@ -236,6 +240,12 @@ def main() -> None:
             "Table as CSV", table.to_csv(index=False), file_name=f"{formula(result)}.csv",
             mime="text/csv", type="tertiary", icon=":material/download:",
         )  # fmt: skip
+    tabs(
+        Shown(
+            key, card, model, facts, result, limit, rows,
+            lambda height, name: scene_view(result, facts, limit, height, name, highlight=rows, **options),
+        )
+    )  # fmt: skip
 
 
 try:

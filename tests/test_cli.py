@@ -66,6 +66,31 @@ def test_max_sites_is_an_option(tmp_path, capsys):
     assert "20" in result["error"] and "10" in result["error"] and "--max-sites" in result["error"]
 
 
+def test_swap_json_and_text(cif, capsys):
+    arguments = ["swap", str(cif), "--site", "2", "--all-equivalent", "--follow-cell"]
+    assert main([*arguments, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["sites"] == [2, 3, 4] and result["element"] == "O" and result["role"] == "X"
+    assert result["model"] == "perovskite-linear"  # chosen by the crystal
+    rows = {row["element"]: row for row in result["elements"]}
+    assert rows["N"]["trained"] and rows["N"]["edge"] > 3.9 and rows["Zr"]["change"] is None
+    assert rows["N"]["change per atom"] == pytest.approx(rows["N"]["change"] / 5)
+    assert rows["N"]["energy per atom"] == pytest.approx(result["energy"] + rows["N"]["change per atom"])
+    assert main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "sites 2, 3, 4 (X)" in lines[0] and lines[2].split()[0] == "N" and "no lattice parameter" in lines[-1]
+    assert main(["swap", str(cif), "--site", "0", "--model", "perovskite-gated"]) == 0
+    changes = [float(line.split()[1]) for line in capsys.readouterr().out.splitlines()[2:]]
+    assert len(changes) >= 55 and changes == sorted(changes)
+
+
+def test_swap_of_a_site_that_is_not_there_is_one_sentence(cif, tmp_path, capsys):
+    assert main(["swap", str(cif), "--site", "5", "--all-equivalent"]) == 1
+    assert "counted from 0 to 4" in capsys.readouterr().err
+    assert main(["swap", str(tmp_path / "missing.cif"), "--site", "0"]) == 1
+    assert "there is no file" in capsys.readouterr().err
+
+
 def test_unknown_model_is_one_sentence(cif, capsys):
     assert main(["explain", str(cif), "--model", "nothing"]) == 1
     captured = capsys.readouterr()

@@ -7,19 +7,25 @@ import pytest
 
 from cgcnn.plots import (
     CONTRIBUTION_STOPS,
+    booked_elsewhere,
     contribution_colours,
     css_gradient,
     element_colour,
     element_comparison,
     element_parity,
     energy_histogram,
+    gate_lines,
     group_bars,
+    head_bars,
     plotly_colour_scale,
+    share_colours,
     signed,
     site_bars,
     space_map,
+    swap_table,
     template,
     text_on,
+    theme,
 )
 
 
@@ -185,3 +191,57 @@ def test_histogram_counts_shares():
     assert sum(everything.customdata) == 601 and sum(choice.customdata) == 2
     assert sum(choice.y) == pytest.approx(100) and sum(everything.y) == pytest.approx(100)
     assert figure.layout.shapes[0].x0 == 0.2
+
+
+def test_heads_stand_side_by_side_with_their_errors():
+    values = {"linear": np.array([-1.0, 0.5]), "gated": np.array([-0.5, 0.7])}
+    figure = head_bars(["Sr (A)", "Ti (B)"], values, {"linear": np.array([0.1, 0.2]), "gated": None}, 2.0)
+    one, other = figure.data
+    assert [one.name, other.name] == ["linear", "gated"] and one.marker.color != other.marker.color
+    assert list(one.x) == [-1.0, 0.5] and list(one.error_x.array) == [0.1, 0.2] and other.error_x.array is None
+    assert (np.array(one.y) < np.array(other.y)).all() and np.ptp(np.round(one.y)) == 1
+    assert [a.text for a in figure.layout.annotations] == ["−1.000 ± 0.100", "+0.500 ± 0.200", "−0.500", "+0.700"]
+    many = head_bars([f"O{i}" for i in range(60)], {"linear": np.linspace(-1, 1, 60)}, {"linear": None}, 1.0)
+    assert many.data[0].orientation == "v" and many.layout.height < 400
+
+
+def test_swap_table_marks_the_doubtful_and_leaves_out_the_unknown():
+    figure = swap_table(
+        {"Zr": -0.5, "N": 5.0, "Li": float("nan")}, 6.0, present="Ti", doubtful=["N"], hover={"Li": "no"}
+    )
+    text = {e: t for trace in figure.data[:2] for e, t in zip(trace.customdata, trace.hovertext, strict=True)}
+    assert "not known" in text["He"] and text["Li"] == "no"
+    numbers = [str(t) for trace in figure.data if trace.type == "scatter" and trace.text for t in trace.text]
+    assert "−0.50" in numbers and "+5.00" in numbers and not any("nan" in n for n in numbers)
+    plain = swap_table({"Zr": -0.5, "N": 5.0}, 6.0, present="Ti")
+    assert len(figure.data) == len(plain.data) + 1 and len(figure.data[-1].x) == 1  # one circle
+
+
+def test_what_is_booked_elsewhere():
+    elements, change = ["Zr", "Hf", "N"], np.array([1.0, 2.0, np.nan])
+    figure = booked_elsewhere(elements, change, np.array([0.9, 1.5, np.nan]), 6.0)
+    assert list(figure.data[0].x) == [1.0, 2.0] and list(figure.data[0].y) == pytest.approx([0.1, 0.5])
+    assert [c[0] for c in figure.data[0].customdata] == ["Zr", "Hf"] and "Hf" in figure.data[0].text
+    crowd = booked_elsewhere([f"e{i}" for i in range(80)], np.linspace(0, 1, 80), np.linspace(0, 1, 80), 6.0)
+    assert 0 < sum(map(bool, crowd.data[0].text)) < 15  # names never lie over each other
+
+
+def test_gate_lines_have_one_line_a_kind():
+    openings = {"6 O": ("O", np.array([0.4, 0.3]), np.array([0.01, 0.02])), "8 Sr": ("Sr", np.array([0.5, 0.45]), None)}
+    figure = gate_lines(openings, dark=True)
+    assert [trace.name for trace in figure.data] == ["6 O", "8 Sr"] and list(figure.data[0].y) == [0.4, 0.3]
+    low, high = figure.layout.yaxis.range
+    assert low < 0.28 and high > 0.5
+    assert sorted(a.text for a in figure.layout.annotations) == ["6 O", "8 Sr"]
+
+
+def test_shares_go_from_faint_to_accent():
+    for dark in (False, True):
+        assert share_colours([1.0], dark) == [theme(dark).accent]
+        faint, strong = (contrast(c, theme(dark).background) for c in share_colours([0.0, 1.0], dark))
+        assert 1.05 < faint < strong
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted(float(linear_rgb(c) @ [0.2126, 0.7152, 0.0722]) for c in (one, other))
+    return (high + 0.05) / (low + 0.05)

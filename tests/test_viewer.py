@@ -13,7 +13,7 @@ from pymatgen.core import Lattice, Structure
 
 from cgcnn.examples import examples
 from cgcnn.perovskite import site_roles
-from cgcnn.viewer import ColourBar, _turn, crystal_view, drawn_atoms, site_label
+from cgcnn.viewer import ColourBar, Neighbour, _turn, crystal_view, drawn_atoms, site_label, surroundings_view
 
 ROLES = ["A", "B", "X", "X", "X"]
 
@@ -121,7 +121,7 @@ def test_same_scene_same_page(srtio3):
 
 
 def test_fallback_to_the_network_is_known(srtio3, monkeypatch, tmp_path):
-    monkeypatch.setattr("cgcnn.viewer.LIBRARY", tmp_path / "absent.js")
+    monkeypatch.setattr("cgcnn.scene.LIBRARY", tmp_path / "absent.js")
     view = crystal_view(srtio3, ["#111111"] * 5, [["x"]] * 5)
     assert not view.offline and "cdn.jsdelivr.net" in view._make_html()
 
@@ -149,11 +149,35 @@ def test_labels_and_legend(srtio3):
 
 
 @pytest.mark.parametrize("name", list(examples()))
-def test_examples_are_drawn_with_octahedra(name):
+def test_perovskites_are_drawn_with_octahedra(name):
     structure = examples()[name]
     roles = site_roles(structure.lattice.matrix, structure.atomic_numbers, structure.frac_coords)
+    if not all(roles):
+        assert len(drawn_atoms(structure, polyhedra=True).bonds)
+        return
     atoms = drawn_atoms(structure, roles=roles, polyhedra=True)
     assert atoms.polyhedra and all(len(vertices) == 6 for _, vertices in atoms.polyhedra)
+
+
+def test_surroundings_are_drawn_where_the_neighbours_are(srtio3):
+    oxygen = srtio3[2]
+    images = [image for image in np.ndindex(2, 2, 2) if abs(_distance(srtio3, 1, 2, image) - 1.9505) < 1e-3]
+    neighbours = [Neighbour(2, image, 0.3 + 0.1 * k, ("O", f"{k}")) for k, image in enumerate(images)]
+    bar = ColourBar("gate", "0 closed to 1 open", 0.5, low=0.3)
+    page = surroundings_view(srtio3, 1, neighbours, ("Ti1",), bar)._make_html()
+    drawn = json.loads(re.search(r"addAtoms\((\[.*?\])\);\n", page)[1])
+    assert [atom["elem"] for atom in drawn] == ["Ti"] + ["O"] * len(images) and len(images) >= 1
+    centre = np.array([drawn[0][axis] for axis in "xyz"])
+    for atom in drawn[1:]:
+        assert np.linalg.norm([atom[axis] for axis in "xyz"] - centre) == pytest.approx(1.9505, abs=1e-3)
+    widths = [json.loads(spec)["radius"] for spec in re.findall(r"addCylinder\((\{.*?\}\}?.*?)\);\n", page)]
+    assert widths == sorted(widths) and len(widths) == len(images)
+    assert "<span>0.30</span>" in page and "<span>0.50</span>" in page and oxygen.specie.symbol == "O"
+
+
+def _distance(structure, i: int, j: int, image) -> float:
+    apart = structure.frac_coords[j] + image - structure.frac_coords[i]
+    return float(np.linalg.norm(structure.lattice.get_cartesian_coords(apart)))
 
 
 def test_viewer_does_not_import_streamlit():

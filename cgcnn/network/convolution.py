@@ -128,3 +128,9 @@ class Convolution(nn.Module):
             return F.softplus(total + self.from_centre(x))
         terms = self.from_edge(u), self.from_centre(x), self.from_neighbour(x)
         return v + GatedSum.apply(*terms, weight, batch.centre, batch.neighbour)
+
+    def gate_opening(self, v: torch.Tensor, u: torch.Tensor, batch: GraphBatch) -> torch.Tensor:
+        """Mean over the features of sigmoid(z W_f + b_f) of every edge, 0 closed to 1 open; (E,). For "eq5" only."""
+        x = self.norm(v)
+        z = self.from_edge(u) + self.from_centre(x)[batch.centre] + self.from_neighbour(x)[batch.neighbour]  # (E, 2F)
+        return torch.sigmoid(z.chunk(2, dim=1)[0]).mean(1)

@@ -1,12 +1,19 @@
 """Plotly figures, one module a kind, in one style.
 
-    style   colour scale of contributions, element colours, light and dark, the template of all figures
-    sites   contribution of every distinct site of one crystal
-    perovskites  A against B, elements compared, groups, energies of a choice
+    style           colour scale of contributions, element colours, light and dark, the template of all figures
+    sites           contribution of every distinct site of one crystal
+    periodic_table  every element a coloured tile
+    swaps           the periodic table of a swapped site; change against what is booked
+    gates           how open the gates of a site's neighbours are, convolution by convolution
+    heads           contributions of one crystal by several pooling heads, side by side
+    perovskites     A against B, elements compared, groups, energies of a choice
 
 Everything here takes plain arrays and tables; nothing knows a network.
 """
 
+from .gates import gate_lines
+from .heads import head_bars, head_colours
+from .periodic_table import periodic_table
 from .perovskites import element_comparison, element_parity, energy_histogram, group_bars, space_map
 from .sites import FIGURE_HEIGHT, site_bars
 from .style import (
@@ -16,16 +23,20 @@ from .style import (
     css_gradient,
     element_colour,
     plotly_colour_scale,
+    share_colours,
+    share_stops,
     signed,
     template,
     text_on,
     theme,
 )
+from .swaps import booked_elsewhere, swap_table
 
 __all__ = [
     "CONTRIBUTION_STOPS",
     "FIGURE_HEIGHT",
     "Theme",
+    "booked_elsewhere",
     "contribution_colours",
     "css_gradient",
     "element_colour",
@@ -33,10 +44,17 @@ __all__ = [
     "element_parity",
     "energy_histogram",
     "group_bars",
+    "gate_lines",
+    "head_bars",
+    "head_colours",
+    "periodic_table",
     "plotly_colour_scale",
+    "share_colours",
+    "share_stops",
     "signed",
     "site_bars",
     "space_map",
+    "swap_table",
     "template",
     "text_on",
     "theme",

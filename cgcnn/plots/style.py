@@ -58,6 +58,20 @@ def contribution_colours(values: Sequence[float] | np.ndarray, limit: float) -> 
     return ["#9b9b9b" if np.isnan(v) else _hex(c) for v, c in zip(values, rgb, strict=True)]
 
 
+def share_stops(look: Theme) -> tuple[tuple[float, str], ...]:
+    """The scale of shares, from 0, as good as nothing, to 1: out of the lines of the page into the accent."""
+    faint = "#dbe0e2" if look is LIGHT else "#3a444a"
+    return (0.0, faint), (0.5, "#7fb3ad" if look is LIGHT else "#23756d"), (1.0, look.accent)
+
+
+def share_colours(shares: Sequence[float] | np.ndarray, dark: bool = False) -> list[str]:
+    """Colours "#rrggbb" of shares from 0 to 1."""
+    positions, colours = zip(*share_stops(theme(dark)), strict=True)
+    channels = np.array([_rgb(colour) for colour in colours])
+    rgb = np.stack([np.interp(shares, positions, channels[:, k]) for k in range(3)], axis=-1)
+    return [_hex(colour) for colour in rgb]
+
+
 def plotly_colour_scale() -> list[list]:
     """The same scale as plotly takes it, positions from 0 to 1."""
     return [[(position + 1) / 2, colour] for position, colour in CONTRIBUTION_STOPS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,10 @@ def energy(app: AppTest) -> float:
 
 
 def card_of(app: AppTest):
-    return next(c for c in bundled() if (c.family, c.head) == (app.selectbox(key="model").value, app.radio[0].value))
+    """The card of the model that the page uses."""
+    family = app.selectbox(key="model").value
+    family = "perovskite" if family == "automatic" else family  # all crystals of these tests but salt are perovskites
+    return next(c for c in bundled() if (c.family, c.head) == (family, app.radio[0].value))
 
 
 def test_first_visit_shows_an_example_with_its_energy(app):
@@ -174,3 +178,23 @@ def test_crystal_handed_over_by_another_page():
     app.session_state["source"] = "handed"
     healthy(app.run())
     assert "CsPbI3" in headline(app)
+
+
+def test_automatic_choice_of_the_model_goes_by_the_crystal(monkeypatch):
+    import pages.common
+
+    cards = [c for c in bundled() if c.family == "perovskite"]
+    other = [replace(c, family="inorganic", reference={}) for c in cards]
+    monkeypatch.setattr(pages.common, "model_cards", lambda: cards + other)
+    app = healthy(AppTest.from_file(APP, default_timeout=60).run())
+    assert app.selectbox(key="model").value == "automatic"
+    said = [c.value for c in app.sidebar.caption]
+    assert "**Perovskite** models: this is an ABX3 perovskite of elements that the models know." in said
+    healthy(app.selectbox(key="example").set_value("CsPbI3 (cubic)").run())  # no training crystal holds iodine
+    assert any("**Inorganic** models" in c.value and "with I," in c.value for c in app.sidebar.caption)
+    assert not [m for m in app.markdown if "guess" in m.value and "ABX3 perovskites and this" in m.value]
+    healthy(app.selectbox(key="model").set_value("perovskite").run())
+    assert not any("Inorganic" in c.value for c in app.sidebar.caption)
+    healthy(app.selectbox(key="model").set_value("automatic").run())
+    healthy(app.selectbox(key="example").set_value("KNbO3 (cubic)").run())
+    assert any("**Perovskite** models" in c.value for c in app.sidebar.caption)

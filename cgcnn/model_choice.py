@@ -1,0 +1,53 @@
+"""Which of the shipped families of models fits a crystal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .perovskite import site_roles
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+    from .model import Card
+
+PEROVSKITE, GENERAL = "perovskite", "inorganic"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A family of models, and why, in words."""
+
+    family: str
+    reason: str
+
+
+def fitting_family(structure: Structure | None, families: Mapping[str, Card]) -> Choice:
+    """The family for a crystal: that of the perovskites for an ABX3 of its elements, otherwise the general one.
+
+    structure: None for a view without one crystal, which is about perovskites
+    families: one card of each family at hand; where only one of the two is there, it is the choice
+    Raises ValueError if there is none at all.
+    """
+    if not families:
+        raise ValueError("there is no model to choose from; `python -m cgcnn train` makes one")
+    special, general = (name if name in families else None for name in (PEROVSKITE, GENERAL))
+    if structure is None:
+        return Choice(special or general or next(iter(families)), "this page shows no single crystal")
+    reason, fits = _perovskite_of(structure, families.get(PEROVSKITE))
+    if special and (fits or not general):
+        return Choice(special, reason if fits else f"{reason}; there is no other model")
+    return Choice(general or next(iter(families)), reason)
+
+
+def _perovskite_of(structure: Structure, card: Card | None) -> tuple[str, bool]:
+    """In words, what kind of crystal it is for the perovskite models, and whether they know it."""
+    roles = site_roles(structure.lattice.matrix, structure.atomic_numbers, structure.frac_coords)
+    if not all(roles):
+        return "this is no ABX3 perovskite", False
+    unseen = sorted({e.symbol for e in structure.elements} - set(card.elements)) if card and card.elements else []
+    if unseen:
+        return f"an ABX3 perovskite, but with {', '.join(unseen)}, which the perovskite models never saw", False
+    return "this is an ABX3 perovskite of elements that the models know", True
