@@ -64,11 +64,11 @@ STYLE = """<style>
 
 st.set_page_config(page_title="CGCNN: what every atom contributes", layout="wide", initial_sidebar_state=250)
 st.html(STYLE)
-# No url_path like the name of a file in pages/: Streamlit serves that folder by itself, past this script.
+st.session_state["entered"] = True  # see pages.common.enter_through_app
 page = st.navigation(
     [
-        st.Page("pages/crystal.py", title="Crystal", url_path="one-crystal", default=True),
-        st.Page("pages/perovskites.py", title="Perovskites", url_path="perovskite-space"),
+        st.Page("pages/crystal.py", title="Crystal", url_path="crystal", default=True),
+        st.Page("pages/perovskites.py", title="Perovskites", url_path="perovskites"),
     ]
 )
 sidebar()

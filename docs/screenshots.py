@@ -49,7 +49,11 @@ def running_app(log: Path) -> Iterator[str]:
         yield url
     finally:
         server.terminate()
-        server.wait(20)
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:  # a page was still being worked out
+            server.kill()
+            server.wait()
 
 
 def chromium_program() -> str:

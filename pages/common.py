@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+import runpy
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -117,6 +119,13 @@ def described(key: str, _crystal: Crystal) -> Description:
 @st.cache_data(show_spinner="Explaining", max_entries=400)
 def explained(model_name: str, model_hash: str, key: str, _crystal: Crystal) -> Contributions:
     return explain(model_named(model_name), [_crystal.structure])[0]
+
+
+def enter_through_app() -> None:
+    """Run app.py first, where Streamlit did not: it serves a new server's first request for a page past it."""
+    if "entered" not in st.session_state:
+        runpy.run_path(str(Path(__file__).resolve().parent.parent / "app.py"))
+        st.stop()
 
 
 def open_crystal(crystal: Crystal) -> None:

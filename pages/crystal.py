@@ -21,6 +21,7 @@ from pages.common import (
     chosen_card,
     colour_limit,
     described,
+    enter_through_app,
     explained,
     fingerprint,
     is_dark,
@@ -249,6 +250,7 @@ def main() -> None:
 
 
 try:
+    enter_through_app()
     main()
 except ModelError as error:
     st.error(plain(str(error)))

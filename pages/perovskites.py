@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from cgcnn.model import ModelError
-from pages.common import chosen_card, log, plain
+from pages.common import chosen_card, enter_through_app, log, plain
 from pages.space import compare, groups, pairs, screening
 from pages.space.data import choose_labels, leave_unless_fit, scored_space_of
 from pages.space.trust import trust
@@ -42,6 +42,7 @@ def main() -> None:
 
 
 try:
+    enter_through_app()
     main()
 except ModelError as error:
     st.error(plain(str(error)))
