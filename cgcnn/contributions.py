@@ -27,7 +27,9 @@ _SITES_AT_ONCE = 5000
 class Contributions:
     """What every site contributes to the predicted energy of one crystal; N sites.
 
-    structure: the crystal; model: the model's name; unit: of all values below, eV
+    structure: the crystal; model: the model's name; quantity: what is predicted, in short
+    unit: of a contribution, eV for energies; energy_unit: of the prediction, eV/atom for energies
+    colour_limit: end of the model's colour scale
     energy: prediction, eV/atom, mean over the members; energy_sd: their standard deviation, None for one member
     contribution: (N,) eV per site, raw; their mean is `energy`
     relative: (N,) `contribution - reference`, the values to show and to compare
@@ -53,6 +55,9 @@ class Contributions:
     gate: np.ndarray | None
     doubt: str
     unit: str = "eV"
+    energy_unit: str = "eV/atom"
+    quantity: str = "energy"
+    colour_limit: float = 1.0
 
 
 def structure_graph(structure: Structure, settings: GraphSettings) -> CrystalGraph:
@@ -107,6 +112,10 @@ def _one_crystal(model: Model, structure: Structure, energies, sites, gate) -> C
         quadrature_error=float(np.abs(sites.mean(1) - energies).max()),
         gate=gate,
         doubt=_doubt(model, structure, roles),
+        unit=model.card.target.site_unit,
+        energy_unit=model.card.target.unit,
+        quantity=model.card.target.short,
+        colour_limit=model.card.colour_limit,
     )
 
 

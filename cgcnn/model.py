@@ -16,6 +16,8 @@ from safetensors.torch import load_file, save_file
 from .graph import GraphBatch, GraphSettings
 from .network import CrystalNetwork, NetworkSettings
 
+LOGIT = "logit"  # unit of a classifier's target: the log-odds of class 1
+
 BUNDLED = Path(__file__).resolve().parent.parent / "models"
 
 
@@ -37,6 +39,11 @@ class Target:
     unit: str
     mean: float = 0.0
     sd: float = 1.0
+
+    @property
+    def site_unit(self) -> str:
+        """Unit of a contribution: eV where the target is in eV/atom, otherwise that of the target."""
+        return self.unit.removesuffix("/atom")
 
 
 @dataclass(frozen=True)
