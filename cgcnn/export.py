@@ -80,7 +80,7 @@ def _about(result: Contributions) -> dict[str, str | float]:
     about: dict[str, str | float] = {
         "energy_per_atom": result.energy,
         "model": result.model,
-        "units": f"contribution, relative, reference, sd: {unit} per site; energy_per_atom: {unit}/atom; "
+        "units": f"contribution, relative, reference, sd: {unit} per site; energy_per_atom: {result.energy_unit}; "
         "lengths: angstrom; gate: 0 to 1",
         "zero_of_relative": result.reference_note,
         "sd_is": "standard deviation over independently trained networks",

@@ -257,7 +257,8 @@ def folded_network(checkpoint: Checkpoint, table: dict[int, list[float]], neighb
     settings = NetworkSettings(
         head="mean", form="authors", elements="learned", norm=False, site_hidden=0, neighbours=neighbours,
         radius=round((checkpoint.gaussians - 1) * STEP, 6), width=checkpoint.width,
-        convolutions=checkpoint.convolutions, crystal_hidden=checkpoint.crystal_hidden, crystal_width=checkpoint.crystal_width,
+        convolutions=checkpoint.convolutions, crystal_hidden=checkpoint.crystal_hidden,
+        crystal_width=checkpoint.crystal_width,
     )  # fmt: skip
     network, state, f = CrystalNetwork(settings).double(), checkpoint.state, checkpoint.width
     folded = {"embedding.free": torch.zeros(MAX_ATOMIC_NUMBER + 1, f, dtype=torch.float64)}
