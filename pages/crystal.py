@@ -9,15 +9,16 @@ import numpy as np
 import streamlit as st
 
 from cgcnn.contributions import KJ_PER_MOL, Contributions
+from cgcnn.display import contribution_view
 from cgcnn.examples import examples
 from cgcnn.model import LOGIT, Card, ModelError
 from cgcnn.original import BothEnergies, both_energies, is_converted
 from cgcnn.perovskite.space import space_structure
-from cgcnn.plots import contribution_colours, element_colour, signed, site_bars
+from cgcnn.plots import signed, site_bars
 from cgcnn.structures import Crystal, Unreadable
 from cgcnn.symmetry import Description
-from cgcnn.tables import formula, orbits, site_names, site_table, with_unit
-from cgcnn.viewer import ColourBar, CrystalView, crystal_view, site_label
+from cgcnn.tables import formula, orbits, site_table, with_unit
+from cgcnn.viewer import CrystalView
 from pages.common import (
     chosen_card,
     colour_limit,
@@ -126,24 +127,9 @@ def scene_view(
     result: Contributions, facts: Description, limit: float, height: int | str, key: str, *,
     colour_by, supercell, polyhedra, highlight,
 ) -> CrystalView:  # fmt: skip
-    elements = [site.specie.symbol for site in result.structure]
-    sd = result.sd if result.sd is not None else [None] * len(elements)
-    known = [
-        [f"{role} site" if role else "", f"Wyckoff {count}{letter}"]
-        for role, count, letter in zip(result.role, facts.multiplicity, facts.wyckoff, strict=True)
-    ]
-    labels = [
-        site_label(name, [fact for fact in about if fact], relative, raw, spread, result.unit)
-        for name, about, relative, raw, spread in zip(
-            site_names(result), known, result.relative, result.contribution, sd, strict=True
-        )
-    ]
-    by_element = colour_by == "element"
-    colours = list(map(element_colour, elements)) if by_element else contribution_colours(result.relative, limit)
-    return crystal_view(
-        result.structure, colours, labels, roles=result.role, supercell=supercell, polyhedra=polyhedra,
+    return contribution_view(
+        result, facts, limit, by_element=colour_by == "element", supercell=supercell, polyhedra=polyhedra,
         highlight=highlight, dark=is_dark(), height=height, key=key,
-        bar=None if by_element else ColourBar("contribution per site", result.unit, limit),
     )  # fmt: skip
 
 
