@@ -43,7 +43,7 @@ def sidebar() -> None:
             "Aumann-Shapley values.",
         )
         target = cards[heads[0]].target
-        st.caption(f"Predicts **{target.short}**: {target.label}, {target.unit}")
+        st.caption(f"Predicts **{target.short}**: {', '.join(filter(None, (target.label, target.unit)))}")
 
 
 def error_caption(card) -> str:

@@ -320,8 +320,12 @@ def _score(options) -> int:
 
 
 def _load(options, model):
-    """The data set, with the graphs and the target of a model. Raises DatasetError."""
+    """The data set, with the graphs and the target of a model. Raises DatasetError, ValueError for a classifier."""
     from .datasets import load_dataset
+    from .model import LOGIT
+
+    if model.card.target.unit == LOGIT:
+        raise ValueError(f"{model.card.name} is a classifier, whose {LOGIT}s have no error against classes; use score")
 
     data = load_dataset(options.dataset, options.target, model.graph_settings, prefer=model.card.target.name)
     _report_unreadable(data)

@@ -52,7 +52,7 @@ def contribution_view(
     return crystal_view(
         result.structure, colours, labels, roles=result.role, supercell=supercell, polyhedra=polyhedra,
         highlight=highlight, dark=dark, height=height, key=key,
-        bar=None if by_element else ColourBar("contribution per site", result.unit, limit),
+        bar=None if by_element else ColourBar("contribution per site", result.unit or "unit not known", limit),
     )  # fmt: skip
 
 

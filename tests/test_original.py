@@ -132,6 +132,21 @@ def test_convert_from_a_shell(folder, capsys):
     assert "log10(GPa) (authors-formation)" in printed and "relative (log10(GPa))" in printed and "eV" not in printed
 
 
+def test_a_classifier_from_a_shell(folder, capsys):
+    torch.save(checkpoint(network(True, 2)), folder / "metal.pth.tar")
+    command = ["convert", str(folder / "metal.pth.tar"), "--out", str(folder / "metal"), "--target", "metal"]
+    assert main([*command, "--unit", "eV"]) == 1
+    assert "is a classifier, whose output is a logit; leave out --unit" in capsys.readouterr().err
+    assert not (folder / "metal").exists()
+    assert main([*command, "--truncate"]) == 0
+    assert "logit of metal (logit), exactly 12 neighbours" in capsys.readouterr().out
+    pl.DataFrame({"cif": [perovskite().to(fmt="cif")], "metal": [0]}).write_csv(folder / "metals.csv")
+    assert main(["evaluate", str(folder / "metals.csv"), "--model", str(folder / "metal"), "--target", "metal"]) == 1
+    assert "is a classifier" in capsys.readouterr().err
+    scores = [str(folder / "metals.csv"), "--model", str(folder / "metal"), "--out", str(folder / "scores")]
+    assert main(["score", *scores, "--workers", "1", "--quiet"]) == 0
+
+
 def test_namespaces_and_files_of_older_versions(folder):
     net = network(True, 1)
     args = argparse.Namespace(task="classification", n_conv=3)
