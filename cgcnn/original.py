@@ -114,7 +114,8 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     if not path.is_file():
         raise OriginalError(f"there is no file {path}; give the .pth.tar that the authors' code wrote")
     try:
-        with torch.serialization.safe_globals(list(_ALLOWED)):
+        with torch.serialization.safe_globals(list(_ALLOWED)), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of old pickle protocols
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged bytes can raise anything
         foreign = re.search(r"GLOBAL ([\w.]+)", str(error))

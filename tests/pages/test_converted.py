@@ -72,3 +72,10 @@ def test_tabs_without_energies(app):
         page.run()
         assert not page.exception and not page.error, tab
         assert not any("eV" in text for text in texts(page)), tab
+
+
+def test_the_perovskites_page_asks_for_another_model(app):
+    _, page, _ = app
+    page.switch_page("pages/perovskites.py").run()
+    assert not page.exception and not page.error
+    assert any("knows no A, B and X sites" in info.value for info in page.info)
