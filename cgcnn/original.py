@@ -331,7 +331,7 @@ def convert(
         graph=graph.asdict(),
         network=network.settings.asdict(),
         training={"converted from": file.name, **{f"authors' {key}": value for key, value in checkpoint.about.items()}},
-        data={"name": "not told by the checkpoint", "credit": "", "contributions start at": f"the mean of {start}"},
+        data={"file": "not told by the checkpoint", "credit": "", "contributions start at": f"the mean of {start}"},
         # not those of the training, which the file does not tell, but all that the network can describe
         elements=tuple(SYMBOLS[z] for z in sorted(table)),
         parameters=sum(p.numel() for p in network.parameters()),
