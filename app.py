@@ -43,11 +43,13 @@ def sidebar() -> None:
             "Aumann-Shapley values.",
         )
         target = cards[heads[0]].target
-        st.caption(f"Predicts **{target.short}**: {target.label}, {target.unit}")
+        st.caption(f"Predicts **{target.short}**: {', '.join(filter(None, (target.label, target.unit)))}")
 
 
 def error_caption(card) -> str:
     """Validation error of a model in words; in meV/atom where the unit is eV/atom."""
+    if card.mae != card.mae:
+        return "error not measured"
     if card.target.unit == "eV/atom":
         return f"MAE {1000 * card.mae:.0f} meV/atom"
     return f"MAE {card.mae:.3g} {card.target.unit}"

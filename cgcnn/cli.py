@@ -1,4 +1,4 @@
-"""python -m cgcnn: models, explain, swap, score, evaluate, train, measure.
+"""python -m cgcnn: models, explain, swap, score, evaluate, train, measure, convert.
 
 Heavy parts are imported by the command that needs them.
 """
@@ -117,6 +117,21 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--threads", type=int, help="processor cores to use")
     train.add_argument("--quiet", action="store_true", help="no progress bar")
     train.set_defaults(run=_train)
+
+    convert = commands.add_parser("convert", help="make a checkpoint of the authors' CGCNN code a model of this one")
+    convert.add_argument("file", type=Path, metavar="FILE", help="checkpoint, .pth.tar")
+    convert.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the model")
+    convert.add_argument("--atom-init", type=Path, metavar="FILE", help="their table of the elements (default: "
+                         "atom_init.json beside the checkpoint, or that of an installed matminer)")  # fmt: skip
+    convert.add_argument("--name", help="name of the model (default: that of the folder)")
+    convert.add_argument("--target", default="target", help="what it predicts, as a column of a data set is called")
+    convert.add_argument("--unit", help="unit of the target, for the card")
+    convert.add_argument("--neighbours", type=int, default=12, help="nearest neighbours it was trained with")
+    convert.add_argument("--truncate", action="store_true", help="exactly that many neighbours, as in their code, "
+                         "instead of whole shells (depends on the order of the sites)")  # fmt: skip
+    convert.add_argument("--reference", type=Path, metavar="DATASET", help="crystals like those of the training, whose "
+                         "mean is where contributions start (default: the elements)")  # fmt: skip
+    convert.set_defaults(run=_convert)
     return parser
 
 
@@ -141,10 +156,8 @@ def _models(options) -> int:
         print(json.dumps([asdict(card) for card in cards], indent=1, ensure_ascii=False))
         return 0
     for card in cards:
-        print(
-            f"{card.name:<20} {card.head:<7} {card.target.label} ({card.target.unit}), "
-            f"validation MAE {card.mae:.4f} {card.target.unit}"
-        )
+        error = f"validation MAE {card.mae:.4f} {card.target.unit}" if card.mae == card.mae else "errors not measured"
+        print(f"{card.name:<20} {card.head:<7} {card.target.label} ({card.target.unit}), {error}")
     return 0
 
 
@@ -195,6 +208,8 @@ def _contributions_dict(crystal, found, model_hash: str) -> dict:
         "model_hash": model_hash,
         "energy": found.energy,
         "energy_sd": found.energy_sd,
+        "energy_unit": found.energy_unit,
+        "unit": found.unit,
         "quadrature_error": found.quadrature_error,
         "reference": found.reference_note,
         "doubt": found.doubt,
@@ -208,12 +223,15 @@ def _print_contributions(result: dict) -> None:
         print(f"{result['source']}: {result['error']}\n")
         return
     spread = "" if result["energy_sd"] is None else f" ± {result['energy_sd']:.3f}"
-    print(f"{result['source']}: {result['formula']}, {result['energy']:+.4f}{spread} eV/atom ({result['model']})")
+    print(
+        f"{result['source']}: {result['formula']}, {result['energy']:+.4f}{spread} "
+        f"{result['energy_unit']} ({result['model']})"
+    )
     for note in result["notes"]:
         print(f"  {note}")
     if result["doubt"]:
         print(f"  {result['doubt']}")
-    print("  site element role  contribution  relative (eV)")
+    print(f"  site element role  contribution  relative ({result['unit']})")
     for site in result["sites"]:
         spread = f" ± {site['sd']:.3f}" if "sd" in site else ""
         print(
@@ -302,8 +320,12 @@ def _score(options) -> int:
 
 
 def _load(options, model):
-    """The data set, with the graphs and the target of a model. Raises DatasetError."""
+    """The data set, with the graphs and the target of a model. Raises DatasetError, ValueError for a classifier."""
     from .datasets import load_dataset
+    from .model import LOGIT
+
+    if model.card.target.unit == LOGIT:
+        raise ValueError(f"{model.card.name} is a classifier, whose {LOGIT}s have no error against classes; use score")
 
     data = load_dataset(options.dataset, options.target, model.graph_settings, prefer=model.card.target.name)
     _report_unreadable(data)
@@ -396,6 +418,32 @@ def _train(options) -> int:
     )
     _print_measured(model.card.name, {"accuracy": model.card.accuracy, "faithfulness": model.card.faithfulness})
     print(f"written to {options.out} after {model.card.training['seconds']} s")
+    return 0
+
+
+def _convert(options) -> int:
+    from .model import LOGIT
+    from .original import convert
+    from .targets import describe_target
+
+    model = convert(
+        options.file,
+        describe_target(options.target, options.unit),
+        name=options.name or options.out.resolve().name,
+        atom_init=options.atom_init,
+        truncate=options.truncate,
+        neighbours=options.neighbours,
+        reference=options.reference,
+    )
+    target = model.card.target
+    if options.unit and target.unit == LOGIT:
+        raise ValueError(f"{options.file.name} is a classifier, whose output is a {LOGIT}; leave out --unit")
+    model.save(options.out)
+    shells = f"exactly {options.neighbours} neighbours" if options.truncate else "whole neighbour shells"
+    print(f"{target.label}{f' ({target.unit})' if target.unit else ''}, {shells}, {len(model.card.elements)} elements")
+    if not target.unit:
+        print("the unit is not known; give it with --unit", file=sys.stderr)
+    print(f"written to {options.out}")
     return 0
 
 

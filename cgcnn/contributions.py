@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +17,11 @@ from .network.pooling import GatedPooling
 from .perovskite import ROLES, site_roles
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from ase import Atoms
     from pymatgen.core import Structure
+
+    from .symmetry import Description
 
 KJ_PER_MOL = 96.48533212  # of 1 eV; CODATA 2018
 
@@ -23,11 +29,15 @@ KJ_PER_MOL = 96.48533212  # of 1 eV; CODATA 2018
 _SITES_AT_ONCE = 5000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Contributions:
     """What every site contributes to the predicted energy of one crystal; N sites.
 
-    structure: the crystal; model: the model's name; unit: of all values below, eV
+    In a notebook it shows itself as a scene and a table.
+
+    structure: the crystal; model: the model's name; quantity: what is predicted, in short
+    unit: of a contribution, eV for energies; energy_unit: of the prediction, eV/atom for energies
+    colour_limit: end of the model's colour scale
     energy: prediction, eV/atom, mean over the members; energy_sd: their standard deviation, None for one member
     contribution: (N,) eV per site, raw; their mean is `energy`
     relative: (N,) `contribution - reference`, the values to show and to compare
@@ -53,6 +63,50 @@ class Contributions:
     gate: np.ndarray | None
     doubt: str
     unit: str = "eV"
+    energy_unit: str = "eV/atom"
+    quantity: str = "energy"
+    colour_limit: float = 1.0
+
+    @cached_property
+    def facts(self) -> Description:
+        """Space group, Wyckoff positions and surroundings of the sites."""
+        from .symmetry import describe
+
+        return describe(self.structure)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row a site; see `tables.site_table`."""
+        from .tables import site_table
+
+        return site_table(self.facts, self)
+
+    def to_structure(self) -> Structure:
+        """pymatgen's Structure with a site property for everything known of the sites."""
+        from .export import to_structure
+
+        return to_structure(self.facts, self)
+
+    def to_ase(self) -> Atoms:
+        """ASE's Atoms with an array for everything known of the sites."""
+        from .export import to_atoms
+
+        return to_atoms(self.facts, self)
+
+    def to_chemiscope(self, path: str | Path | None = None) -> dict:
+        """What chemiscope (https://chemiscope.org) shows, also written to `path`, .json or .json.gz."""
+        from .export import to_chemiscope
+
+        return to_chemiscope([self], path)
+
+    def __repr__(self) -> str:
+        from .display import in_words
+
+        return in_words(self)
+
+    def _repr_html_(self) -> str:
+        from .display import contributions_html
+
+        return contributions_html(self)
 
 
 def structure_graph(structure: Structure, settings: GraphSettings) -> CrystalGraph:
@@ -107,6 +161,10 @@ def _one_crystal(model: Model, structure: Structure, energies, sites, gate) -> C
         quadrature_error=float(np.abs(sites.mean(1) - energies).max()),
         gate=gate,
         doubt=_doubt(model, structure, roles),
+        unit=model.card.target.site_unit,
+        energy_unit=model.card.target.unit,
+        quantity=model.card.target.short,
+        colour_limit=model.card.colour_limit,
     )
 
 

@@ -68,8 +68,8 @@ class Gates:
 
 
 def has_gates(model: Model) -> bool:
-    """Whether neighbours pass gates: in convolutions of the form eq5."""
-    return all(convolution.form == "eq5" for member in model.members for convolution in member.convolutions)
+    """Whether neighbours pass gates: in all convolutions but those of the form eq4."""
+    return all(convolution.form != "eq4" for member in model.members for convolution in member.convolutions)
 
 
 @torch.no_grad()

@@ -26,8 +26,8 @@ class GraphSettings:
     radius: no neighbour lies farther away, angstrom
     neighbours: number of nearest neighbours that count in full
     edge_width: over this many angstrom behind the last of them the weight falls from 1 to 0
-    truncate: cut at exactly `neighbours` instead, as the authors' code does; the result then depends on the
-        order of the sites wherever a shell is cut, so this is for opening their checkpoints only
+    truncate: exactly `neighbours` instead, as in the authors' code (see `_truncated`); the result then depends on
+        the order of the sites wherever a shell is cut, so this is for opening their checkpoints only
     """
 
     radius: float = 8.0
@@ -135,6 +135,8 @@ def build_graph(
         raise ValueError(f"a crystal graph needs one position per site, got {n} sites and {len(frac_coords)} positions")
     if not volume > 1e-6:
         raise ValueError(f"the cell has volume {volume:.3g} cubic angstrom; check the lattice vectors")
+    if settings.truncate:
+        return CrystalGraph(numbers, *merge_edges(*_truncated(lattice, numbers, frac_coords, settings), n))
     points = np.ascontiguousarray((frac_coords - np.floor(frac_coords)) @ lattice)
 
     k = settings.neighbours
@@ -153,17 +155,38 @@ def build_graph(
             break
         cutoff = min(settings.radius, 1.3 * cutoff)
 
-    if settings.truncate:
-        keep = np.flatnonzero(np.arange(len(centre)) - first[centre] < k)
-        weight = np.ones(len(keep))
-    else:
-        behind = (distance - d12[centre]) / settings.edge_width
-        keep = np.flatnonzero(behind < 1)
-        weight = _fall(behind[keep])
-        if cutoff > settings.radius - settings.edge_width:
-            weight *= _fall((distance[keep] - settings.radius) / settings.edge_width + 1)
+    behind = (distance - d12[centre]) / settings.edge_width
+    keep = np.flatnonzero(behind < 1)
+    weight = _fall(behind[keep])
+    if cutoff > settings.radius - settings.edge_width:
+        weight *= _fall((distance[keep] - settings.radius) / settings.edge_width + 1)
     centre, neighbour, distance, weight = merge_edges(centre[keep], neighbour[keep], distance[keep], weight, n)
     return CrystalGraph(numbers, centre, neighbour, distance, weight)
+
+
+def _truncated(
+    lattice: np.ndarray, numbers: np.ndarray, frac_coords: np.ndarray, settings: GraphSettings
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Exactly K = `neighbours` edges a site, those of the authors' code, as centre, neighbour, distance, weight (N K,).
+
+    NOTE required to match their code: which of the equally near neighbours are kept follows from the order in which
+    pymatgen lists them, sorted stably by distance; and where there are too few, site 0 fills up at radius + 1.
+    """
+    from pymatgen.core import Lattice, Structure  # imported late: only opening the authors' files needs it
+
+    n, k = len(numbers), settings.neighbours
+    structure = Structure(Lattice(lattice), numbers.tolist(), frac_coords)
+    # What get_all_neighbors wraps into objects, in the same order.
+    centre, neighbour, _, distance = structure.get_neighbor_list(settings.radius)
+    order = np.lexsort((distance, centre))  # stable
+    centre, neighbour, distance = centre[order], neighbour[order], distance[order]
+    count = np.bincount(centre, minlength=n)
+    place = np.arange(len(centre)) - (np.cumsum(count) - count)[centre]
+    kept = place < k
+    neighbours, distances = np.zeros((n, k), dtype=np.int64), np.full((n, k), settings.radius + 1)
+    neighbours[centre[kept], place[kept]] = neighbour[kept]
+    distances[centre[kept], place[kept]] = distance[kept]
+    return np.repeat(np.arange(n), k), neighbours.ravel(), distances.ravel(), np.ones(n * k)
 
 
 def _by_centre_and_distance(centre: np.ndarray, distance: np.ndarray, n: int) -> np.ndarray:

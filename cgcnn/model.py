@@ -8,6 +8,7 @@ import re
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError
@@ -15,6 +16,11 @@ from safetensors.torch import load_file, save_file
 
 from .graph import GraphBatch, GraphSettings
 from .network import CrystalNetwork, NetworkSettings
+
+if TYPE_CHECKING:
+    from .contributions import Contributions
+
+LOGIT = "logit"  # unit of a classifier's target: the log-odds of class 1
 
 BUNDLED = Path(__file__).resolve().parent.parent / "models"
 
@@ -37,6 +43,11 @@ class Target:
     unit: str
     mean: float = 0.0
     sd: float = 1.0
+
+    @property
+    def site_unit(self) -> str:
+        """Unit of a contribution: eV where the target is in eV/atom, otherwise that of the target."""
+        return self.unit.removesuffix("/atom")
 
 
 @dataclass(frozen=True)
@@ -137,6 +148,20 @@ class Model:
         batch = batch.to(self.dtype)
         energies, sites = zip(*(member.energy_and_contributions(batch) for member in self.members), strict=True)
         return self.scaled(torch.stack(energies)), self.scaled(torch.stack(sites))
+
+    def explain(self, crystals) -> Contributions | list[Contributions]:
+        """What every site contributes to the predicted energy.
+
+        crystals: a pymatgen Structure, ASE Atoms or the name of a file, which holds one crystal, or a list of these, in
+            which files may hold several -> a list, one result a crystal
+        Raises ValueError, in a sentence, for what gives no crystal.
+        """
+        from .contributions import explain
+        from .structures import structures_from
+
+        structures, single = structures_from(crystals)
+        results = explain(self, structures)
+        return results[0] if single else results
 
     @property
     def dtype(self) -> torch.dtype:

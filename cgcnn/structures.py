@@ -10,12 +10,13 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
-from pymatgen.core import Element, Lattice, Structure
+from pymatgen.core import Element, IStructure, Lattice, SiteCollection, Structure
 
 from .cell import CLOSEST, HEAVIEST, SYMBOLS, Cell, StructureError, too_many_sites, whole_atom, wrapped
 from .cif import read_cif
@@ -93,6 +94,62 @@ def read_crystals(name: str, data: bytes | str, max_sites: int = DEFAULT_MAX_SIT
         except StructureError as error:
             found.append(Unreadable(source, str(error)))
     return found
+
+
+def structures_from(what: object) -> tuple[list[Structure], bool]:
+    """Crystals from Python: a pymatgen Structure, ASE Atoms, the name of a file, or a list of these.
+
+    -> plain structures as those of `Crystal`, and whether `what` was a single one of them and no list
+    Raises StructureError, in a sentence that names which of them gives no crystal.
+    """
+    if isinstance(what, (SiteCollection, str, PathLike)) or _is_atoms(what) or not isinstance(what, Iterable):
+        found = _structures_of(what)
+        if len(found) > 1:
+            raise StructureError(f"{what} holds {len(found)} crystals; give it in a list, as [{str(what)!r}]")
+        return found, True
+    found = []
+    for i, one in enumerate(what):
+        try:
+            found += _structures_of(one)
+        except StructureError as error:
+            name = one if isinstance(one, (str, PathLike)) else f"entry {i} of the list"
+            raise StructureError(f"{name}: {error}") from None
+    return found, False
+
+
+def _structures_of(one: object) -> list[Structure]:
+    if isinstance(one, (str, PathLike)):
+        found = read_file(one)
+        for item in found:
+            if isinstance(item, Unreadable):
+                raise StructureError(item.reason)
+        return [item.structure for item in found]
+    if _is_atoms(one):
+        cell = _atoms_to_cell(one)
+    elif isinstance(one, IStructure):
+        cell = structure_to_cell(one)
+    else:
+        raise StructureError(
+            f"{type(one).__name__} is no crystal; give a pymatgen Structure, ASE Atoms or the name of a file"
+        )
+    check_cell(cell)
+    return [cell_to_structure(cell)]
+
+
+def _is_atoms(what: object) -> bool:
+    """Whether it is ASE's Atoms; without importing ASE, which only those need who have one."""
+    return any(kind.__module__ == "ase.atoms" and kind.__name__ == "Atoms" for kind in type(what).__mro__)
+
+
+def _atoms_to_cell(atoms) -> Cell:
+    if not all(atoms.pbc):
+        raise StructureError("these ASE Atoms are not periodic in all three directions; set pbc=True for a crystal")
+    lattice = np.array(atoms.cell.array, dtype=np.float64)
+    if not abs(np.linalg.det(lattice)) > 1e-6:
+        raise StructureError("these ASE Atoms have no cell; set its three vectors")
+    frac_coords = atoms.get_scaled_positions(wrap=False)
+    numbers = np.array(atoms.numbers, dtype=np.int64)
+    return Cell(lattice, numbers, wrapped(frac_coords), tuple(f"{s}{i + 1}" for i, s in enumerate(atoms.symbols)))
 
 
 def cell_to_structure(cell: Cell) -> Structure:

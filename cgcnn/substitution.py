@@ -146,6 +146,9 @@ def substitute(model: Model, structure: Structure, sites: Sequence[int], *, foll
     follow_cell: scale the cell as the lattice model of the cubic perovskites says, for members of that space
     Computed in single precision. Raises ValueError, in a sentence, for sites or cells for which it cannot be done.
     """
+    target = model.card.target
+    if target.unit != "eV/atom":
+        raise ValueError(f"swaps are worked out for energies in eV/atom; {model.card.name} predicts {target.label}")
     sites = tuple(int(i) for i in sites)
     element = _element_on(structure, sites)
     candidates = [symbol for symbol in _by_number(model.card.elements) if symbol != element]

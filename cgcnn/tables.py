@@ -63,17 +63,22 @@ def site_names(contributions: Contributions) -> list[str]:
     return names
 
 
+def with_unit(name: str, unit: str) -> str:
+    """Name of a column: "raw, eV"; the name alone where the unit is not known."""
+    return f"{name}, {unit}" if unit else name
+
+
 def site_table(description: Description, contributions: Contributions) -> pd.DataFrame:
-    """One row a site. Contributions in eV, distances in angstrom; columns that say nothing are left out."""
+    """One row a site. Contributions in their unit, distances in angstrom; columns that say nothing are left out."""
     structure = contributions.structure
     columns = {
         "site": site_names(contributions),
         "element": [site.specie.symbol for site in structure],
         "Wyckoff": [f"{n}{w}" for n, w in zip(description.multiplicity, description.wyckoff, strict=True)],
         "role": list(contributions.role),
-        "relative, eV": contributions.relative,
-        "sd, eV": contributions.sd,
-        "raw, eV": contributions.contribution,
+        with_unit("relative", contributions.unit): contributions.relative,
+        with_unit("sd", contributions.unit): contributions.sd,
+        with_unit("raw", contributions.unit): contributions.contribution,
         "gate": contributions.gate,
         "oxidation": description.oxidation,
         "neighbours": list(description.surroundings),

@@ -9,14 +9,16 @@ import numpy as np
 import streamlit as st
 
 from cgcnn.contributions import KJ_PER_MOL, Contributions
+from cgcnn.display import contribution_view
 from cgcnn.examples import examples
-from cgcnn.model import Card, ModelError
+from cgcnn.model import LOGIT, Card, ModelError
+from cgcnn.original import BothEnergies, both_energies, is_converted
 from cgcnn.perovskite.space import space_structure
-from cgcnn.plots import contribution_colours, element_colour, signed, site_bars
+from cgcnn.plots import signed, site_bars
 from cgcnn.structures import Crystal, Unreadable
 from cgcnn.symmetry import Description
-from cgcnn.tables import formula, orbits, site_names, site_table
-from cgcnn.viewer import ColourBar, CrystalView, crystal_view, site_label
+from cgcnn.tables import formula, orbits, site_table, with_unit
+from cgcnn.viewer import CrystalView
 from pages.common import (
     chosen_card,
     colour_limit,
@@ -126,36 +128,23 @@ def scene_view(
     result: Contributions, facts: Description, limit: float, height: int | str, key: str, *,
     colour_by, supercell, polyhedra, highlight,
 ) -> CrystalView:  # fmt: skip
-    elements = [site.specie.symbol for site in result.structure]
-    sd = result.sd if result.sd is not None else [None] * len(elements)
-    known = [
-        [f"{role} site" if role else "", f"Wyckoff {count}{letter}"]
-        for role, count, letter in zip(result.role, facts.multiplicity, facts.wyckoff, strict=True)
-    ]
-    labels = [
-        site_label(name, [fact for fact in about if fact], relative, raw, spread, result.unit)
-        for name, about, relative, raw, spread in zip(
-            site_names(result), known, result.relative, result.contribution, sd, strict=True
-        )
-    ]
-    by_element = colour_by == "element"
-    colours = list(map(element_colour, elements)) if by_element else contribution_colours(result.relative, limit)
-    return crystal_view(
-        result.structure, colours, labels, roles=result.role, supercell=supercell, polyhedra=polyhedra,
+    return contribution_view(
+        result, facts, limit, by_element=colour_by == "element", supercell=supercell, polyhedra=polyhedra,
         highlight=highlight, dark=is_dark(), height=height, key=key,
-        bar=None if by_element else ColourBar("contribution per site", result.unit, limit),
     )  # fmt: skip
 
 
-def headline(result: Contributions, facts: Description) -> None:
-    """Formula, space group and energy; all of it text of our own or escaped."""
-    per_formula = result.energy * len(result.structure) / facts.formula_units
+def headline(result: Contributions, facts: Description, known_domain: bool) -> None:
+    """Formula, space group and energy; all of it text of our own or escaped.
+
+    known_domain: whether the model says what it was trained on
+    """
     sd = "" if result.energy_sd is None else f" ± {result.energy_sd:.3f}"
     written = re.sub(r"(\d+\.?\d*)", r"<sub>\1</sub>", html.escape(formula(result)))
     group = re.sub(r"-(\d)", "\\1\N{COMBINING OVERLINE}", html.escape(facts.space_group))
     group = re.sub(r"_(\d)", r"<sub>\1</sub>", group)
     n = len(result.structure)
-    in_domain = "" if result.doubt else "<span class='cg-quiet'>in domain</span>"
+    in_domain = "" if result.doubt or not known_domain else "<span class='cg-quiet'>in domain</span>"
     st.html(f"""<style>
 .cg-line {{ display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 0.85rem; line-height: 1.35; }}
 .cg-line b {{ font-size: 1.6rem; font-weight: 600; font-variant-numeric: tabular-nums; white-space: nowrap; }}
@@ -166,21 +155,47 @@ def headline(result: Contributions, facts: Description) -> None:
 <div class="cg-line"><b>{written}</b>
 <span><i>{group}</i> ({facts.number})</span><span>{html.escape(facts.crystal_system)}</span>
 <span>{n} atom{"s" if n != 1 else ""}</span>{in_domain}</div>
-<div class="cg-line"><b>{signed(result.energy)}{sd} <small>eV/atom</small></b>
-<span title="per formula unit">{signed(per_formula, 2)} eV/f.u.</span>
-<span title="per mole of formula units">{signed(per_formula * KJ_PER_MOL, 0)} kJ/mol</span>
-</div>""")
+<div class="cg-line"><b>{signed(result.energy)}{sd} <small>{html.escape(result.energy_unit)}</small></b>
+{also_as(result, facts)}</div>""")
+
+
+def also_as(result: Contributions, facts: Description) -> str:
+    """The prediction in other units: an energy per formula unit, a logit as a probability."""
+    if result.energy_unit == LOGIT:
+        return f'<span title="1 / (1 + exp(-logit))">probability {1 / (1 + np.exp(-result.energy)):.3f}</span>'
+    if result.energy_unit != "eV/atom":
+        return ""
+    per_formula = result.energy * len(result.structure) / facts.formula_units
+    return (
+        f'<span title="per formula unit">{signed(per_formula, 2)} eV/f.u.</span> '
+        f'<span title="per mole of formula units">{signed(per_formula * KJ_PER_MOL, 0)} kJ/mol</span>'
+    )
 
 
 def about(card: Card, hash_: str) -> None:
     """Target, model and credit behind a small question mark."""
     with st.popover("?", type="tertiary", help="What is predicted, and by which model"):
         target = card.target
+        stable = "Negative is stable." if target.unit == "eV/atom" else ""
+        measured = card.mae == card.mae
+        error = f"validation MAE {card.mae:.3f} {target.unit}" if measured else "errors not measured"
         st.markdown(
-            f"**{target.short}**: {target.label}, {target.unit}. Negative is stable.\n\n"
-            f"Model **{card.name}**, {card.head} pooling, hash `{hash_}`, "
-            f"validation MAE {card.mae:.3f} {target.unit}.\n\n{card.citation}"
+            f"**{target.short}**: {with_unit(target.label, target.unit)}. {stable}\n\n"
+            f"Model **{card.name}**, {card.head} pooling, hash `{hash_}`, {error}.\n\n{card.citation}"
         )
+
+
+@st.cache_data(show_spinner=False, max_entries=200)
+def both_ways(model_name: str, model_hash: str, key: str, _crystal: Crystal) -> BothEnergies:
+    return both_energies(model_named(model_name), _crystal.structure)
+
+
+def shells(both: BothEnergies, unit: str) -> str:
+    """What the authors' choice of neighbours makes of the prediction, in a line."""
+    return (
+        f"With exactly 12 neighbours, as in the authors' code: {signed(both.truncated)} {unit}. With whole shells, "
+        f"whatever the order of the sites: {signed(both.whole)}, a difference of {signed(both.difference)}."
+    )
 
 
 def selected_rows(key: str, rows: int) -> list[int]:
@@ -211,7 +226,7 @@ def main() -> None:
     with right:
         top, help_ = st.columns([12, 1])
         with top:
-            headline(result, facts)
+            headline(result, facts, known_domain=not is_converted(card))
         with help_:
             about(card, model.hash)
         if result.doubt:
@@ -223,19 +238,22 @@ def main() -> None:
             limit,
             sd=None if result.sd is None else np.array([o.sd for o in distinct]),
             spread=[o.values for o in distinct],
-            axis_title=f"contribution per site, {result.unit}",
+            axis_title=with_unit("contribution per site", result.unit),
+            unit=result.unit,
             dark=is_dark(),
         )
         st.plotly_chart(figure, theme=None, key=f"bars {key} {card.name}", config={"displayModeBar": False})
         st.caption(result.reference_note)
+        if is_converted(card):
+            st.caption(shells(both_ways(card.name, model.hash, key, crystal), result.energy_unit))
         table = site_table(facts, result)
         number = st.column_config.NumberColumn
+        formats = {with_unit(name, result.unit): "%+.3f" for name in ("relative", "raw")}
+        formats |= {with_unit("sd", result.unit): "%.3f", "nearest, Å": "%.3f", "gate": "%.2f", "oxidation": "%+.3g"}
         st.dataframe(
             table, hide_index=True, height=min(38 + 29 * len(table), 214), row_height=29, key=table_key,
             on_select="rerun", selection_mode="multi-row", column_order=[c for c in table if c != "element"],
-            column_config={name: number(format="%+.3f") for name in ("relative, eV", "raw, eV")}
-            | {"sd, eV": number(format="%.3f"), "nearest, Å": number(format="%.3f"), "gate": number(format="%.2f")}
-            | {"oxidation": number(format="%+.3g")},
+            column_config={name: number(format=text) for name, text in formats.items()},
         )  # fmt: skip
         st.download_button(
             "Table as CSV", table.to_csv(index=False), file_name=f"{formula(result)}.csv",

@@ -45,7 +45,7 @@ def crystals() -> dict[str, Structure]:
 
 def all_models() -> list[str]:
     """Untrained models of every head and convolution, and every bundled model."""
-    small = [f"{head} {form}" for head in HEADS for form in ("eq4", "eq5")]
+    small = [f"{head} {form}" for head in HEADS for form in ("eq4", "eq5")] + ["mean authors"]
     return small + [folder.parent.name for folder in sorted(BUNDLED.glob("*/card.json"))]
 
 

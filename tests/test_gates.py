@@ -30,8 +30,9 @@ def by_hand(member, structure, settings) -> np.ndarray:
     return torch.stack(values).numpy()
 
 
-def test_openings_are_those_of_the_equation():
-    model = small_model("linear")
+@pytest.mark.parametrize("which", [("linear", "eq5"), ("mean", "authors")])
+def test_openings_are_those_of_the_equation(which):
+    model = small_model(*which)
     structure = perovskite()
     gates = gate_openings(model, structure)
     graph = structure_graph(structure, model.graph_settings)

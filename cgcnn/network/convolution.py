@@ -1,4 +1,4 @@
-"""The two convolutions of Xie and Grossman, Phys. Rev. Lett. 120, 145301 (2018)."""
+"""The convolutions of Xie and Grossman, Phys. Rev. Lett. 120, 145301 (2018), and that of their code."""
 
 from __future__ import annotations
 
@@ -99,6 +99,11 @@ class Convolution(nn.Module):
 
     .. math:: v_i' = g\\left[ \\sum_k (v_j \\oplus u_k) W_c + v_i W_s + b \\right]
 
+    "authors", that of the authors' code, whose two batch norms are affine once trained: the first is folded into the
+    weights of the sum of "eq5", the second is s and t (see `original`):
+
+    .. math:: v_i' = g\\left[ v_i + s \\odot \\sum_k \\sigma(z_k W_f + b_f) \\odot g(z_k W_s + b_s) + t \\right]
+
     As z W = v_i W_i + v_j W_j + u W_u, two products run over sites and only one over edges: the same numbers as
     with the concatenation, 3.3 times fewer multiplications. g is softplus. `norm` puts a layer normalisation
     before the convolution; it needs no batch statistics.
@@ -106,19 +111,21 @@ class Convolution(nn.Module):
     Shapes: site features (N, F), edge features (E, T), weights (E,) of `neighbour_weights` -> (N, F)
     """
 
-    FORMS = ("eq4", "eq5")
+    FORMS = ("eq4", "eq5", "authors")
 
     def __init__(self, width: int, edge_width: int, form: str = "eq5", norm: bool = True, dropout: float = 0.0):
         super().__init__()
         if form not in self.FORMS:
             raise ValueError(f"{form=} must be one of {', '.join(self.FORMS)}")
         self.form = form
-        out = 2 * width if form == "eq5" else width
+        out = width if form == "eq4" else 2 * width
         self.norm = nn.LayerNorm(width) if norm else nn.Identity()
         self.dropout = nn.Dropout(dropout)
         self.from_centre = nn.Linear(width, out)
         self.from_neighbour = nn.Linear(width, out, bias=False)
         self.from_edge = nn.Linear(edge_width, out, bias=False)
+        if form == "authors":
+            self.scale, self.shift = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
 
     def forward(self, v: torch.Tensor, u: torch.Tensor, weight: torch.Tensor, batch: GraphBatch) -> torch.Tensor:
         x = self.dropout(self.norm(v))
@@ -127,10 +134,11 @@ class Convolution(nn.Module):
             total = torch.zeros_like(v).index_add_(0, batch.centre, messages.mul_(weight[:, None]))
             return F.softplus(total + self.from_centre(x))
         terms = self.from_edge(u), self.from_centre(x), self.from_neighbour(x)
-        return v + GatedSum.apply(*terms, weight, batch.centre, batch.neighbour)
+        total = GatedSum.apply(*terms, weight, batch.centre, batch.neighbour)
+        return F.softplus(v + self.scale * total + self.shift) if self.form == "authors" else v + total
 
     def gate_opening(self, v: torch.Tensor, u: torch.Tensor, batch: GraphBatch) -> torch.Tensor:
-        """Mean over the features of sigmoid(z W_f + b_f) of every edge, 0 closed to 1 open; (E,). For "eq5" only."""
+        """Mean over the features of sigmoid(z W_f + b_f) of every edge, 0 closed to 1 open; (E,). Not for "eq4"."""
         x = self.norm(v)
         z = self.from_edge(u) + self.from_centre(x)[batch.centre] + self.from_neighbour(x)[batch.neighbour]  # (E, 2F)
         return torch.sigmoid(z.chunk(2, dim=1)[0]).mean(1)

@@ -18,7 +18,8 @@ class NetworkSettings:
     """The shape of a network.
 
     head: "gated", "linear" or "mean" pooling
-    form: "eq4" or "eq5", the convolution of the paper
+    form: "eq4" or "eq5", the convolution of the paper, or "authors", that of the authors' code; with this the hidden
+        layers after the pooling begin with a softplus, as there
     elements: "properties", "learned" or "both"
     width: length of a site's feature vector
     convolutions: R; site_hidden: L1, layers per atom after them; crystal_hidden: L2, layers after the pooling
@@ -67,6 +68,8 @@ class CrystalNetwork(nn.Module):
         self.dropout = nn.Dropout(settings.dropout)
         self.site_layers = hidden_layers(width, width, settings.site_hidden)
         self.head = HEADS[settings.head](width, settings.crystal_hidden, settings.crystal_width)
+        if settings.form == "authors" and not self.head.exact:
+            self.head.layers.insert(0, nn.Softplus())
 
     def site_features(self, batch: GraphBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """Site features after the L1 layers and before the convolutions, both (N, F)."""

@@ -100,7 +100,7 @@ class _NonlinearPooling(nn.Module):
         energy = self.readout(v_c)
         start = self.readout(self.reference[None])  # (1,)
         step = v_c - self.reference
-        if len(self.layers) == 2:
+        if len(self.layers) == 2:  # one hidden layer and its softplus
             gradient = self._mean_gradient_of_one_layer(step)  # (C, F)
         else:
             gradient = self._mean_gradient_to_tolerance(step, energy - start)

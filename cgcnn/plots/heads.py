@@ -25,6 +25,7 @@ def head_bars(
     limit: float,
     *,
     axis_title: str = "contribution, eV",
+    unit: str = "eV",
     dark: bool = False,
 ) -> go.Figure:
     """One bar a head for every distinct site, with error bars.
@@ -52,7 +53,7 @@ def head_bars(
             x=x, y=y, width=0.9 * width, orientation="v" if upright else "h", name=head,
             marker=dict(color=colours.get(head, look.muted), line_width=0),
             customdata=list(zip(labels, number, strict=True)),
-            hovertemplate=f"%{{customdata[0]}}, {head}<br>%{{customdata[1]}} eV<extra></extra>",
+            hovertemplate=f"%{{customdata[0]}}, {head}<br>%{{customdata[1]}} {unit}<extra></extra>",
             **{("error_y" if upright else "error_x"): error},
         )  # fmt: skip
         for place, text in zip(at, number, strict=True):

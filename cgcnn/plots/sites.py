@@ -21,6 +21,7 @@ def site_bars(
     sd: np.ndarray | None = None,
     spread: Sequence[np.ndarray] | None = None,
     axis_title: str = "contribution, eV",
+    unit: str = "eV",
     dark: bool = False,
     height: int = FIGURE_HEIGHT,
 ) -> go.Figure:
@@ -47,7 +48,7 @@ def site_bars(
             x=across, y=along, orientation="v" if upright else "h", marker_color=contribution_colours(values, limit),
             marker_line=dict(width=1, color="rgba(123, 133, 139, 0.55)"),
             customdata=list(zip(labels, number, strict=True)),
-            hovertemplate="%{customdata[0]}<br>%{customdata[1]} eV<extra></extra>",
+            hovertemplate=f"%{{customdata[0]}}<br>%{{customdata[1]}} {unit}<extra></extra>",
             **{("error_y" if upright else "error_x"): error},
         )
     )  # fmt: skip

@@ -11,7 +11,7 @@ from cgcnn.contributions import Contributions
 from cgcnn.model import Card
 from cgcnn.plots import head_bars, signed
 from cgcnn.structures import Crystal
-from cgcnn.tables import orbits
+from cgcnn.tables import orbits, with_unit
 from pages.common import explained, families, is_dark, model_named, show_figure
 from pages.crystal_tabs.shown import Shown
 
@@ -34,10 +34,14 @@ def show(shown: Shown) -> None:
     left, right = st.columns([1.7, 1], gap="large")
     with left:
         figure = head_bars(
-            labels, values, sd, shown.limit, axis_title=f"contribution per site, {shown.result.unit}", dark=is_dark()
+            labels, values, sd, shown.limit, axis_title=f"contribution per site, {shown.result.unit}",
+            unit=shown.result.unit, dark=is_dark(),
         )  # fmt: skip
-        table = pd.DataFrame({"site": labels} | {f"{head}, eV": v for head, v in values.items()}
-                             | {f"{head} sd, eV": v for head, v in sd.items() if v is not None})  # fmt: skip
+        table = pd.DataFrame(
+            {"site": labels}
+            | {with_unit(head, shown.result.unit): v for head, v in values.items()}
+            | {with_unit(f"{head} sd", shown.result.unit): v for head, v in sd.items() if v is not None}
+        )
         show_figure(
             figure, f"heads {shown.key} {shown.card.family}", f"{shown.formula}-heads",
             caption=next(iter(results.values())).reference_note.split(". ")[0] + "; whiskers are the spread over "

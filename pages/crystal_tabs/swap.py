@@ -26,6 +26,9 @@ def show(shown: Shown) -> None:
     if not shown.card.elements:
         st.info(f"The card of {shown.card.name} does not say which elements the model knows.")
         return
+    if shown.result.energy_unit != "eV/atom":
+        st.info(f"Swaps are shown for energies only; {shown.card.name} predicts {shown.card.target.label}.")
+        return
     structure = shown.result.structure
     st.html(WIDE_ENOUGH)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
