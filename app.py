@@ -53,6 +53,7 @@ STYLE = """<style>
 [data-testid="stMainBlockContainer"] { padding-left: clamp(1rem, 2.5vw, 3rem); padding-right: clamp(1rem, 2.5vw, 3rem);
   max-width: 1800px; }
 [data-testid="stMain"] [data-testid="stVerticalBlock"] { gap: 0.7rem; }
+[class*="st-key-figure-"] .modebar-container { display: none; }  /* show_figure presses its button */
 [data-testid="stSidebarHeader"] { height: 2.2rem; margin-bottom: 0; }
 </style>"""
 

@@ -5,14 +5,21 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from cgcnn.contributions import Contributions, explain
 from cgcnn.model import Card, Model, ModelError, bundled, load_model
+from cgcnn.plots import theme
 from cgcnn.structures import Crystal, Unreadable, read_crystals
 from cgcnn.symmetry import Description, describe
 from cgcnn.viewer import CrystalView
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+    import polars as pl
 
 log = logging.getLogger("cgcnn.app")
 
@@ -114,3 +121,73 @@ def show_scene(view: CrystalView, height: int) -> None:
         showmol(view, height=height, width=None)
     except (ImportError, AttributeError, TypeError):
         st.iframe(view._make_html(), height=height)
+
+
+# Plotly draws PNG and SVG in the browser only, by a button of its own that knows one format; these two press it.
+_SAVE_PICTURE = st.components.v2.component(
+    "save_picture",
+    html='<button data-format="png">PNG picture</button><button data-format="svg">SVG drawing</button>',
+    css="""
+button { display: block; width: 100%; padding: 0.45rem 0; border: 0; background: none; cursor: pointer;
+  text-align: left; font: inherit; font-size: 0.875rem; line-height: 1.6; color: var(--st-text-color); }
+button:hover, button:focus-visible { color: var(--st-primary-color); }
+""",
+    js="""
+export default function ({ data, parentElement }) {
+  for (const button of parentElement.querySelectorAll("button")) {
+    button.onclick = () => {
+      const figure = document.querySelector(`.st-key-${data.key} .js-plotly-plot`);
+      const format = button.dataset.format, scale = format === "png" ? 3 : 1;
+      Object.assign(figure._context.toImageButtonOptions, { format, scale, filename: data.name });
+      figure.querySelector(".modebar-btn").dispatchEvent(new MouseEvent("click"));
+    };
+  }
+}
+""",
+)
+
+
+def show_figure(
+    figure: go.Figure,
+    key: str,
+    name: str,
+    *,
+    caption: str = "",
+    data: pl.DataFrame | pd.DataFrame | None = None,
+    on_select="ignore",
+    selection_mode="points",
+):
+    """A figure, below it its caption and a quiet menu that saves it as PNG, SVG or HTML, and its numbers as CSV.
+
+    key: of the chart; name: of the files, without ending; data: table behind the figure, for the CSV
+    on_select, selection_mode: see `st.plotly_chart`, whose answer is returned
+    """
+    slug = re.sub(r"[^a-zA-Z0-9]+", "-", key)
+    # A saved picture must not be dark letters on nothing.
+    figure.update_layout(paper_bgcolor=theme(is_dark()).background)
+    config = {"displayModeBar": True, "displaylogo": False, "modeBarButtons": [["toImage"]], "toImageButtonOptions": {}}
+    with st.container(key=f"figure-{slug}", gap="xxsmall"):
+        answer = st.plotly_chart(
+            figure, theme=None, key=key, config=config, on_select=on_select, selection_mode=selection_mode
+        )
+        with st.container(horizontal=True, vertical_alignment="center", gap="xxsmall"):
+            st.caption(caption or "\N{NO-BREAK SPACE}")
+            menu = st.popover("", type="tertiary", icon=":material/download:", help="Save figure or numbers")
+            with menu, st.container(gap=None, width=150):
+                save = dict(type="tertiary", on_click="ignore")
+                _SAVE_PICTURE(data={"key": f"figure-{slug}", "name": name}, key=f"save {key}")
+                st.download_button(
+                    "HTML, interactive", lambda: figure.to_html(config={"displaylogo": False}),
+                    file_name=f"{name}.html", mime="text/html", key=f"html {key}", **save,
+                )  # fmt: skip
+                if data is not None:
+                    st.download_button(
+                        "CSV, the numbers", lambda: to_csv(data), file_name=f"{name}.csv", mime="text/csv",
+                        key=f"csv {key}", **save,
+                    )  # fmt: skip
+    return answer
+
+
+def to_csv(table: pl.DataFrame | pd.DataFrame) -> str:
+    """A table of polars or pandas as CSV."""
+    return table.write_csv() if hasattr(table, "write_csv") else table.to_csv(index=False)
