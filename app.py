@@ -59,7 +59,12 @@ STYLE = """<style>
 
 st.set_page_config(page_title="CGCNN: what every atom contributes", layout="wide", initial_sidebar_state=250)
 st.html(STYLE)
-# Not url_path="crystal": Streamlit's older habit of serving the folder pages/ by itself would then skip this script.
-page = st.navigation([st.Page("pages/crystal.py", title="Crystal", url_path="one-crystal", default=True)])
+# No url_path like the name of a file in pages/: Streamlit serves that folder by itself, past this script.
+page = st.navigation(
+    [
+        st.Page("pages/crystal.py", title="Crystal", url_path="one-crystal", default=True),
+        st.Page("pages/elements.py", title="Elements", url_path="by-element"),
+    ]
+)
 sidebar()
 page.run()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from .atlas import filtered, in_view, summary
 from .cell import ATOMIC_NUMBER, SYMBOLS
 from .datasets import Dataset
 from .evaluation import additive_fit
@@ -126,3 +127,45 @@ def agreement(values: pl.DataFrame, effects: pl.DataFrame) -> dict[str | None, A
         slope = np.polyfit(effect, mean, 1)[0]
         found[role] = Agreement(len(rows), float(np.corrcoef(mean, effect)[0, 1]), float(rank), float(slope))
     return found
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A ranking of elements beside the plain reference.
+
+    fit: the reference; labelled: fitted to the labels of the data, not to the model's own energies
+    held_out: the agreement is that on crystals outside the split "train"
+    agreement: of each role (None for crystals without)
+    """
+
+    fit: Additive
+    labelled: bool
+    held_out: bool
+    agreement: dict[str | None, Agreement]
+
+
+def compare(scores: Scores, view: str, roles: bool) -> Comparison | None:
+    """Elements of a data set against an additive fit to its labels, or to the model's energies if it has none.
+
+    Labels count where they are what the model predicts.
+    view: one of `atlas.VIEWS`; roles: crystals are perovskites
+    -> None where nothing can be fitted, and for views whose zero no other model knows
+    """
+    if view == "element" or (roles and view == "absolute"):
+        return None
+    about = scores.about
+    labels = scores.target if about["target in the data"] == about["predicts"]["name"] else None
+    for column in filter(None, (labels, "energy")):
+        if roles:
+            fit = additive_reference(scores, column)
+        else:
+            fit = composition_reference(scores, column, relative=view == "relative")
+        if fit is not None:
+            break
+    else:
+        return None
+    held_out = filtered(scores, without_split="train") if column == labels and about["split"] else None
+    if held_out is not None and held_out.crystals.head(1).collect().is_empty():
+        held_out = None
+    means = summary(in_view(scores if held_out is None else held_out, view))
+    return Comparison(fit, column == labels, held_out is not None, agreement(means, fit.effects))

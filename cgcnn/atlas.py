@@ -40,6 +40,15 @@ class AtlasError(ValueError):
 
 # --- views ------------------------------------------------------------------------------------------------------------
 
+VIEWS = ("relative", "element", "absolute")
+
+
+def in_view(scores: Scores, view: str, atlas: Atlas | None = None) -> Scores:
+    """The scores in one of `VIEWS`; atlas: of the model, for "element"."""
+    if view == "absolute":
+        return absolute(scores)
+    return relative_to_elements(scores, atlas) if view == "element" else scores
+
 
 def absolute(scores: Scores) -> Scores:
     """The scores with raw contributions in the place of relative ones; those of a crystal average to its energy."""
@@ -66,6 +75,28 @@ def _with_values(scores: Scores, value: pl.Expr, members: pl.Expr) -> Scores:
     if scores.about["members"] > 1:
         sites = sites.with_columns(pl.col("members").list.std(ddof=1).cast(pl.Float32).alias("sd"))
     return replace(scores, sites=sites)
+
+
+def zero_in_words(about: dict, view: str, roles: bool) -> str:
+    """What is zero in a view, and what the values of a crystal add up to.
+
+    view: one of `VIEWS`; about: of `Scores`; roles: the crystals are perovskites
+    """
+    if view == "absolute":
+        note = "Zero is the zero of the energy; the values of a crystal average to its energy per atom."
+        apart = " Do not compare A with B here: a constant can move between them without changing any energy."
+        return note + (apart if roles and about["reference"] else "")
+    if view == "element":
+        return (
+            "Zero is the mean of the same element over the training crystals, so colour shows how unusual its "
+            "surroundings are; the values do not add up to the energy."
+        )
+    if roles and about["reference"]:
+        return (
+            "Zero is the mean of the same role (A, B or X) over the training crystals; the values of a crystal average "
+            "to its energy minus that of the average training crystal."
+        )
+    return "Zero is each crystal's own mean: the values of a crystal add up to zero."
 
 
 # --- sums -------------------------------------------------------------------------------------------------------------
@@ -161,6 +192,7 @@ def filtered(
     components: int | None = None,
     energy: tuple[float | None, float | None] = (None, None),
     split: str | None = None,
+    without_split: str | None = None,
     perovskite: bool | None = None,
     on: str | None = None,
     **sites: str | int,
@@ -168,7 +200,7 @@ def filtered(
     """The scores of the crystals that fit, still lazy.
 
     contains, lacks: element symbols; components: number of different elements; energy: lowest, highest, eV/atom
-    perovskite: True for crystals whose sites have roles, False for the others
+    split, without_split: in it, not in it; perovskite: True for crystals whose sites have roles, False for the others
     on: the role that each element of `contains` must have, anywhere if None
     sites: column = value; crystals with such a site, such as role="B" with element="Ti", or nearest_anion="O"
     """
@@ -180,6 +212,7 @@ def filtered(
     fits += [pl.col("energy") >= low] if low is not None else []
     fits += [pl.col("energy") <= high] if high is not None else []
     fits += [pl.col("split") == split] if split is not None else []
+    fits += [pl.col("split") != without_split] if without_split is not None else []
     fits += [pl.col("perovskite") == perovskite] if perovskite is not None else []
     crystals = scores.crystals.filter(*fits) if fits else scores.crystals
     wanted = [{"element": element, "role": on} for element in contains] if on else []

@@ -11,17 +11,18 @@ import io
 import json
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
-from .datasets import cache_folder
+from .datasets import DatasetError, cache_folder
 from .model import Model
 from .scoring import VERSION, Scores, score
 from .sources import open_source
 
 Progress = Callable[[int, int], None]
 
+SPACE_FILE = "perovskite-space.parquet"
 _CHUNK = 1024  # rows; small enough for a progress bar that moves
 _locks: dict[Path, threading.Lock] = {}
 
@@ -51,12 +52,38 @@ def _space_table() -> Path:
 
     content = io.BytesIO()
     build_space().select("material_id", "lattice", "atomic_numbers", "frac_coords").write_parquet(content)
-    return keep_file("perovskite-space.parquet", content.getvalue())
+    return keep_file(SPACE_FILE, content.getvalue())
+
+
+def keep_files(files: Sequence[tuple[str, bytes]]) -> Path:
+    """Put uploaded files into the cache, where they can be read again: one data set, or CIFs, which become a folder.
+
+    files: (name, content); the same content is kept once
+    Raises DatasetError for other mixtures.
+    """
+    cifs = [name.lower().removesuffix(".gz").endswith((".cif", ".mcif")) for name, _ in files]
+    if all(cifs):
+        digest = hashlib.sha256()
+        for name, content in sorted(files):
+            digest.update(f"{name}\0{len(content)}\0".encode() + content)
+        folder = cache_folder() / "data" / digest.hexdigest()[:24] / f"{len(files)} CIFs"
+        for name, content in files:
+            _write(folder / (Path(name).name or "crystal.cif"), content)
+        return folder
+    if len(files) > 1:
+        raise DatasetError(
+            f"these are {len(files)} files, among them {files[0][0]} and {files[1][0]}; bring one data set, or only CIFs"
+        )
+    return keep_file(*files[0])
 
 
 def keep_file(name: str, content: bytes) -> Path:
-    """Put an uploaded file into the cache, where it can be read again; the same content is kept once."""
-    file = cache_folder() / "data" / hashlib.sha256(content).hexdigest()[:24] / (Path(name).name or "data")
+    """Put a file into the cache, where it can be read again; the same content is kept once."""
+    digest = hashlib.sha256(content).hexdigest()
+    return _write(cache_folder() / "data" / digest[:24] / (Path(name).name or "data"), content)
+
+
+def _write(file: Path, content: bytes) -> Path:
     if not file.is_file():
         file.parent.mkdir(parents=True, exist_ok=True)
         handle, part = tempfile.mkstemp(dir=file.parent, suffix=".part")

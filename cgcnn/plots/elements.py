@@ -62,8 +62,8 @@ def ranking(
     return figure.update_layout(
         template=template(dark), height=height, bargap=0.22, clickmode="event+select", dragmode=False,
         margin=dict(l=4, r=4, t=8, b=4),
-        xaxis=dict(tickvals=places, ticktext=list(symbols), showgrid=False, zeroline=False, fixedrange=True, tickangle=0,
-                   tickfont_size=11 if len(symbols) <= 60 else 9, range=[-0.7, len(symbols) - 0.3]),
+        xaxis=dict(tickvals=places, ticktext=list(symbols), showgrid=False, zeroline=False, fixedrange=True,
+                   tickangle=0, tickfont_size=11 if len(symbols) <= 60 else 9, range=[-0.7, len(symbols) - 0.3]),
         yaxis=dict(title_text=axis_title, fixedrange=True),
     )  # fmt: skip
 
@@ -111,10 +111,9 @@ def distributions(
         height += (0.74 * counts / counts.max())[seen].tolist()
         base += [-row] * int(seen.sum())
         colour += contribution_colours(middle[seen], limit)
-        text += [
-            f"{group.label}: {n:,.0f} of {group.n:,} sites<br>{signed(m - width / 2, 2)} to {signed(m + width / 2, 2)} eV"
-            for n, m in zip(counts[seen], middle[seen], strict=True)
-        ]
+        for n, m in zip(counts[seen], middle[seen], strict=True):
+            bin_ = f"{signed(m - width / 2, 2)} to {signed(m + width / 2, 2)} eV"
+            text.append(f"{group.label}: {n:,.0f} of {group.n:,} sites<br>{bin_}")
     figure.add_bar(
         x=x, y=height, base=base, width=width, marker=dict(color=colour, line_width=0), hovertext=text,
         hovertemplate="%{hovertext}<extra></extra>",

@@ -8,10 +8,10 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ..periodic import COLUMNS, ELEMENTS, place
-from .style import contribution_colours, plotly_colour_scale, signed, template, text_on, theme
+from .style import Theme, contribution_colours, plotly_colour_scale, signed, template, text_on, theme
 
 _TILE = 0.95  # of the distance between two elements
-_ROW = 39  # px
+_ROW = 41  # px
 _F_BLOCK = 0.3  # gap above it, in rows
 
 Value = float | tuple[float | None, float | None]
@@ -30,13 +30,14 @@ def periodic_table(
     """Tiles in the colours of the scale, with symbol and value; a click reports the symbol as `customdata`.
 
     values: element symbol -> one value, or (upper, lower) of a tile in two parts, None where there is none;
-        elements that are not there stay pale
+        elements that are not there stay pale; rows 7 to 9 are drawn where they hold any
     limit: end of the colour scale, in the unit of the values; title: of the colour bar, with the unit
     hover: element symbol -> text at the pointer, HTML; selected: element with a frame around it
     """
     look = theme(dark)
     known = {symbol: _parts(values[symbol]) for symbol in ELEMENTS if symbol in values}
-    shown = [e for e in ELEMENTS if place(e)[1] <= 7 or _has_row(place(e)[1], known)]
+    rows = {place(symbol)[1] for symbol in known}
+    shown = [e for e in ELEMENTS if place(e)[1] <= 6 or place(e)[1] in rows]
     height = {symbol: _y(symbol) for symbol in shown}
     bottom = min(height.values()) - 0.5
     figure = go.Figure()
@@ -72,10 +73,6 @@ def _parts(value: Value) -> list[tuple[float, float, float | None]]:
     return [(0.5, 0.5, value[0]), (0.0, 0.5, value[1])] if isinstance(value, tuple) else [(0.0, 1.0, value)]
 
 
-def _has_row(row: int, known: Mapping[str, object]) -> bool:
-    return any(place(symbol)[1] == row for symbol in known)
-
-
 def _y(symbol: str) -> float:
     row = place(symbol)[1]
     return -row - (_F_BLOCK if row > 7 else 0)
@@ -83,11 +80,11 @@ def _y(symbol: str) -> float:
 
 def _add_tiles(figure: go.Figure, bars: list[tuple], colours, hover: Mapping[str, str]) -> None:
     symbols = [symbol for symbol, *_ in bars]
+    text = [hover.get(symbol, f"<b>{symbol}</b>: not in these crystals") for symbol in symbols]
     figure.add_bar(
         x=[place(symbol)[0] for symbol in symbols], base=[low for _, low, _, _ in bars],
         y=[share for _, _, share, _ in bars], width=_TILE, marker=dict(color=colours, line_width=0),
-        customdata=symbols, hovertext=[hover.get(symbol, f"<b>{symbol}</b>: not in these crystals") for symbol in symbols],
-        hovertemplate="%{hovertext}<extra></extra>",
+        customdata=symbols, hovertext=text, hovertemplate="%{hovertext}<extra></extra>",
         selected_marker_opacity=1, unselected_marker_opacity=1,
     )  # fmt: skip
 
@@ -113,7 +110,7 @@ def _add_text(
     _text(figure, x, y, text, colour, 11, "middle left")
 
 
-def _ink(value: float | None, limit: float, look) -> str:
+def _ink(value: float | None, limit: float, look: Theme) -> str:
     missing = value is None or np.isnan(value)
     return look.muted if missing else text_on(contribution_colours([value], limit)[0])
 
