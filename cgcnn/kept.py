@@ -72,7 +72,7 @@ def keep_files(files: Sequence[tuple[str, bytes]]) -> Path:
         return folder
     if len(files) > 1:
         raise DatasetError(
-            f"these are {len(files)} files, among them {files[0][0]} and {files[1][0]}; bring one data set, or only CIFs"
+            f"{files[0][0]} and {files[1][0]} cannot be one data set; bring one file at a time, or only CIFs"
         )
     return keep_file(*files[0])
 

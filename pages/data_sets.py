@@ -51,8 +51,8 @@ def choose_data(card: Card, picker, source) -> Shown:
     kind = picker.selectbox(
         "Data set", [SPACE, *([TRAINING] if atlas else []), UPLOAD, PATH], key="data", bind="query-params",
         help=f"**{SPACE}**: all 18,928 cubic ABX3 of 52 elements on A, 52 on B and 7 anion sets; ideal cells, not "
-        "relaxed.\n\nFiles and paths are read in every format of `python -m cgcnn score`: CSV or Parquet with crystals, "
-        "a folder or ZIP of CIFs, JSON of matbench, extended XYZ, a database of ASE. A path may also be that of a "
+        "relaxed.\n\nFiles and paths are read in every format of `python -m cgcnn score`: CSV or Parquet, a "
+        "folder or ZIP of CIFs, JSON of matbench, extended XYZ, a database of ASE. A path may also be that of a "
         "folder that `score` wrote. Nothing leaves this machine.",
     )  # fmt: skip
     if kind == TRAINING:

@@ -37,6 +37,12 @@ KINDS = {"perovskites": True, "others": False}
 ANY = "any"
 MOST_GROUPS = 5  # distributions above each other
 TRUSTED = 0.9  # Pearson's r of a ranking, below which the page warns
+# On a phone the tiles keep their size, and the table moves under the finger.
+STYLE = """<style>
+.st-key-figure-periodic-table, .st-key-figure-ranking { overflow-x: auto; }
+.st-key-figure-periodic-table [data-testid="stPlotlyChart"] { min-width: 880px; }
+.st-key-figure-ranking [data-testid="stPlotlyChart"] { min-width: 640px; }
+</style>"""
 
 
 # --- sums, cached -----------------------------------------------------------------------------------------------------
@@ -108,7 +114,7 @@ def choose_kind(shown: Shown, content: dict) -> bool | None:
         return None
     chosen = st.segmented_control(
         "Crystals", list(KINDS), default="perovskites" if kinds[True] >= kinds[False] else "others", required=True,
-        key="kind", bind="query-params",
+        key="kind", bind="query-params", label_visibility="collapsed",
         help=f"{kinds[True]:,} perovskites, {kinds[False]:,} others. Values are relative to the mean of their role in "
         "perovskites, and to the mean of their own crystal in others, so the two are not mixed.",
     )  # fmt: skip
@@ -159,7 +165,7 @@ def number_of(n: int, what: str) -> str:
 
 
 def warn(text: str, place=st) -> None:
-    place.markdown(f":orange[:material/warning: {text}]", width="content")
+    place.caption(f":orange[:material/warning: {text}]", width="content")
 
 
 def notes(shown: Shown, card: Card, content: dict | None, perovskite: bool | None) -> None:
@@ -248,11 +254,12 @@ def clicked(key: str, known: set[str]) -> Callable[[], None]:
 
 def show_table(shown: Shown, view: str, table: pl.DataFrame, limit: float, roles: bool) -> None:
     known = set(table["element"])
-    selected = st.session_state.get("element") if st.session_state.get("tab") == "Element" else None
+    # Drawn before the widgets that choose them, which at the first visit have their state from the URL.
+    tab, selected = (st.session_state.get(name, st.query_params.get(name)) for name in ("tab", "element"))
     title = "mean contribution, eV" + (", upper half on A, lower half on B" if roles else "")
     figure = periodic_table(
         tile_values(table), limit, title=title, hover=hover_texts(table), dark=is_dark(),
-        selected=selected if selected in known else None,
+        selected=selected if tab == "Element" and selected in known else None,
     )  # fmt: skip
     show_figure(
         figure, "periodic table", f"elements-{shown.about['model']}-{view}", data=flat(table),
@@ -483,22 +490,26 @@ def table_limit(shown: Shown, view: str) -> float:
 
 def main() -> None:
     card = chosen_card()
+    st.html(STYLE)
     picker, source, views, filter_ = st.columns([1.1, 1.5, 1.15, 0.6], vertical_alignment="bottom")
     shown = choose_data(card, picker, source)
     content = content_of(shown.key, shown) if shown.scores is not None else None
     if content is not None and not content["kinds"]:
         nothing_readable(shown)
-    kinds = content["kinds"] if content else {True: 1}
-    with views:
+    line = st.container(horizontal=True, vertical_alignment="center")
+    head, kind = line.container(width="stretch"), line.container(width="content")
+    with kind:
         perovskite = choose_kind(shown, content) if content else None
-        roles = bool(kinds.get(True) and (content or shown.about["reference"])) and perovskite is not False
+    roles = bool(content["kinds"].get(True) if content else shown.about["reference"]) and perovskite is not False
+    with views:
         view = choose_view(shown, roles)
     filters, left = {}, None
     if content is not None:
         with filter_:
             filters = choose_filters(content, roles) | ({} if perovskite is None else {"perovskite": perovskite})
         left = counts(shown.key, filters, shown)
-    headline(shown, left)
+    with head:
+        headline(shown, left)
     notes(shown, card, content, perovskite)
     if left is not None and not left[0]:
         st.info("No crystal fits these filters; take one of them away.")

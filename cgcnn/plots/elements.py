@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from .style import contribution_colours, signed, template, theme
 
-_ROW = 34  # px, of a distribution
+_ROW = 38  # px, of a distribution
 
 
 def ranking(
@@ -140,5 +140,5 @@ def distributions(
         margin=dict(l=4, r=8, t=4, b=4),
         xaxis=dict(title_text=axis_title, range=list(span), fixedrange=True),
         yaxis=dict(tickvals=[-r + 0.2 for r in range(len(groups))], ticktext=labels, showgrid=False, zeroline=False,
-                   range=[-rows + 0.7, 0.9], fixedrange=True),
+                   range=[-rows + 0.62, 0.88], fixedrange=True),
     )  # fmt: skip
