@@ -95,13 +95,18 @@ def explained(model_name: str, model_hash: str, key: str, _crystal: Crystal) -> 
 def open_crystal(crystal: Crystal) -> None:
     """Leave for the Crystal page, which shows this crystal of a data set."""
     st.session_state.update(handed=crystal, source="handed")
-    st.switch_page(CRYSTAL_PAGE)
+    _leave_for_crystal_page()
 
 
 def open_perovskite(formula: str) -> None:
     """Leave for the Crystal page, which shows this member of the perovskite space; the URL there can be shared."""
     st.session_state.update(perovskite=formula, source="perovskite")
-    st.switch_page(CRYSTAL_PAGE)
+    _leave_for_crystal_page()
+
+
+def _leave_for_crystal_page() -> None:
+    # Without query_params Streamlit raises an error where widgets are bound to the URL; an empty set of them it takes.
+    st.switch_page(CRYSTAL_PAGE, query_params={})
 
 
 def plain(text: str) -> str:

@@ -39,9 +39,8 @@ MOST_GROUPS = 5  # distributions above each other
 TRUSTED = 0.9  # Pearson's r of a ranking, below which the page warns
 # On a phone the tiles keep their size, and the table moves under the finger.
 STYLE = """<style>
-.st-key-figure-periodic-table, .st-key-figure-ranking { overflow-x: auto; }
-.st-key-figure-periodic-table [data-testid="stPlotlyChart"] { min-width: 880px; }
-.st-key-figure-ranking [data-testid="stPlotlyChart"] { min-width: 640px; }
+.st-key-figure-periodic-table [data-testid="stFullScreenFrame"] { min-width: 880px; }
+.st-key-figure-ranking [data-testid="stFullScreenFrame"] { min-width: 640px; }
 </style>"""
 
 
@@ -141,6 +140,13 @@ def choose_filters(content: dict, roles: bool) -> dict:
     filters |= {"on": on} if on != ANY and roles else {}
     filters |= {"components": int(components)} if components != ANY else {}
     return filters | ({"nearest_anion": anion} if anion != ANY else {})
+
+
+def is_filtered(filters: dict) -> bool:
+    if not filters:
+        return False
+    chosen = (filters["contains"], filters["lacks"], filters.get("components"), filters.get("nearest_anion"))
+    return any(chosen) or any(end is not None for end in filters["energy"])
 
 
 # --- words ------------------------------------------------------------------------------------------------------------
@@ -275,7 +281,7 @@ def flat(table: pl.DataFrame) -> pl.DataFrame:
 # --- the ranking ------------------------------------------------------------------------------------------------------
 
 
-def show_ranking(shown: Shown, view: str, table: pl.DataFrame, limit: float, perovskite: bool | None) -> None:
+def show_ranking(shown: Shown, view: str, filters: dict, table: pl.DataFrame, limit: float) -> None:
     present = [role for role in ("A", "B", "X") if role in table["role"].to_list()]
     choice = dict(required=True, bind="query-params", label_visibility="collapsed")
     line = st.container(horizontal=True, vertical_alignment="center", gap="medium")
@@ -289,7 +295,8 @@ def show_ranking(shown: Shown, view: str, table: pl.DataFrame, limit: float, per
     else:
         place = {e: i for i, e in enumerate(by_mendeleev_number(rows["element"]))}
         rows = rows.sort(pl.col("element").replace_strict(place, return_dtype=pl.Int64))
-    beside = compared(shown.key, view, bool(role), perovskite, shown) if shown.scores is not None else None
+    kind = filters.get("perovskite")
+    beside = compared(shown.key, view, bool(role), kind, shown) if shown.scores is not None else None
     if beside is not None:
         rows = rows.join(
             beside.fit.effects, on=["element", "role"], how="left", nulls_equal=True, maintain_order="left"
@@ -304,7 +311,8 @@ def show_ranking(shown: Shown, view: str, table: pl.DataFrame, limit: float, per
     )  # fmt: skip
     show_figure(
         figure, "ranking", f"ranking-{shown.about['model']}-{role or 'all'}-{view}", data=flat(rows),
-        caption=words_of_ranking(shown, role, view, beside), on_select=clicked("ranking", set(table["element"])),
+        caption=words_of_ranking(shown, role, view, beside, is_filtered(filters)),
+        on_select=clicked("ranking", set(table["element"])),
     )  # fmt: skip
     doubt_of_ranking(shown, role)
 
@@ -313,7 +321,7 @@ def of_role(role: str | None) -> pl.Expr:
     return pl.col("role").eq_missing(pl.lit(role, dtype=pl.String))
 
 
-def words_of_ranking(shown: Shown, role: str | None, view: str, beside: Comparison | None) -> str:
+def words_of_ranking(shown: Shown, role: str | None, view: str, beside: Comparison | None, filtered_: bool) -> str:
     members = shown.about["members"]
     text = f"Error bars: spread over {members} networks. " if members > 1 else ""
     if beside is None:
@@ -328,6 +336,7 @@ def words_of_ranking(shown: Shown, role: str | None, view: str, beside: Comparis
     if agreed is None:
         return f"{text}."
     where = ", on crystals outside the split train" if beside.held_out else ""
+    where += ", without filters" if filtered_ else ""
     return f"{text}; agreement{where}: Pearson r {agreed.r:.3f}, Spearman ρ {agreed.rho:.3f}."
 
 
@@ -523,7 +532,7 @@ def main() -> None:
             show_element(shown, view, filters, table, limit)
     else:
         with ranked:
-            show_ranking(shown, view, table, limit, perovskite)
+            show_ranking(shown, view, filters, table, limit)
 
 
 try:
