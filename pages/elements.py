@@ -37,6 +37,11 @@ KINDS = {"perovskites": True, "others": False}
 ANY = "any"
 MOST_GROUPS = 5  # distributions above each other
 TRUSTED = 0.9  # Pearson's r of a ranking, below which the page warns
+# State of the page, which Streamlit forgets when another page is shown.
+KEPT = (
+    *("data", "path", "view", "kind", "contains", "on", "lacks", "anion", "emin", "emax", "components"),
+    *("tab", "role", "order", "element"),
+)
 # On a phone the tiles keep their size, and the table moves under the finger.
 STYLE = """<style>
 .st-key-figure-periodic-table [data-testid="stFullScreenFrame"] { min-width: 880px; }
@@ -497,7 +502,20 @@ def table_limit(shown: Shown, view: str) -> float:
     return limit / (4 if view == "element" else 2)
 
 
+def come_back() -> None:
+    """Put the page as it was when it was left, unless the URL says otherwise."""
+    if "data" not in st.session_state and not any(name in st.query_params for name in KEPT):
+        st.session_state.update(st.session_state.get("elements page", {}))
+    st.query_params.pop("perovskite", None)  # of the page that comes from
+
+
+def remember() -> None:
+    kept = {name: st.session_state[name] for name in KEPT if name in st.session_state}
+    st.session_state["elements page"] = kept
+
+
 def main() -> None:
+    come_back()
     card = chosen_card()
     st.html(STYLE)
     picker, source, views, filter_ = st.columns([1.1, 1.5, 1.15, 0.6], vertical_alignment="bottom")
@@ -536,7 +554,10 @@ def main() -> None:
 
 
 try:
-    main()
+    try:
+        main()
+    finally:
+        remember()
 except (DatasetError, ScoringError, ModelError) as error:
     st.error(plain(re.sub(r"^[a-z]", lambda first: first[0].upper(), str(error))))
 except Exception:  # a page never shows a traceback; st.stop and reruns are no Exceptions
