@@ -221,7 +221,6 @@ def _claim(out: Path, source: Source, model: Model, target: str | None, chunk: i
         "predicts": asdict(model.card.target),
         "colour limit": model.card.colour_limit,
         "reference": model.card.reference,
-        "data": source.name,
         "data fingerprint": source.fingerprint(),
         "rows": source.rows,
         "target in the data": target,
@@ -230,21 +229,21 @@ def _claim(out: Path, source: Source, model: Model, target: str | None, chunk: i
         "max sites": max_sites,
         "chunk": chunk or (earlier or {}).get("chunk") or _CHUNK,
     }
-    path = {"path": str(source.path.resolve())}  # may change between two runs
+    where = {"data": source.name, "path": str(source.path.resolve())}  # may change between two runs
     if earlier is None:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise ScoringError(f"{out} holds other files; name a new folder with --out")
         for table in ("sites", "crystals"):
             (out / table).mkdir(parents=True, exist_ok=True)
-        about = {**about, **path, "complete": False}
+        about = {**about, **where, "complete": False}
         _write_about(out, about)
         return about
     differing = [name for name in about if about[name] != earlier.get(name)]
     if differing:
         shown = ", ".join(f"{name} {earlier.get(name)}" for name in differing)
         raise ScoringError(f"{out} holds scores of another run ({shown}); name a new folder with --out, or delete it")
-    if earlier.get("path") != path["path"]:
-        earlier |= path
+    if earlier | where != earlier:
+        earlier |= where
         _write_about(out, earlier)
     return earlier
 

@@ -559,7 +559,7 @@ try:
     finally:
         remember()
 except (DatasetError, ScoringError, ModelError) as error:
-    st.error(plain(re.sub(r"^[a-z]", lambda first: first[0].upper(), str(error))))
+    st.error(plain(re.sub(r"^(the|there|no|none) ", lambda first: first[0].capitalize(), str(error))))
 except Exception:  # a page never shows a traceback; st.stop and reruns are no Exceptions
     log.exception("elements page")
     st.error("This data set could not be shown. Try another one; the log on the terminal has the details.")
