@@ -129,8 +129,8 @@ def scored(identity: tuple, card: Card, score: Callable) -> Scores:
     model = model_named(card.name)
     identity = (*identity, card.name, model.hash, str(card.reference))
     known = finished_scores()
+    place = st.empty()  # there even without a bar, or all below would move and be drawn anew
     if identity not in known or not (known[identity].folder / "score.json").exists():
-        place = st.empty()
         try:
             known[identity] = score(model, progress_bar(place))
         finally:

@@ -288,12 +288,15 @@ def flat(table: pl.DataFrame) -> pl.DataFrame:
 
 def show_ranking(shown: Shown, view: str, filters: dict, table: pl.DataFrame, limit: float) -> None:
     present = [role for role in ("A", "B", "X") if role in table["role"].to_list()]
-    choice = dict(required=True, bind="query-params", label_visibility="collapsed")
+    choice = dict(required=True, label_visibility="collapsed")
+    orders = ["by Mendeleev number", "by value"]
+    recall("role", present)
+    recall("order", orders)
     line = st.container(horizontal=True, vertical_alignment="center", gap="medium")
     role = line.segmented_control("Role", present, default=present[0], key="role", **choice) if present else None
-    order = line.segmented_control(
-        "Order", ["by Mendeleev number", "by value"], default="by Mendeleev number", key="order", **choice
-    )
+    order = line.segmented_control("Order", orders, default=orders[0], key="order", **choice)
+    changed = dict(role=role if [role] != present[:1] else None, order=order if order != orders[0] else None)
+    show_in_url(element=None, **changed)
     rows = table.filter(of_role(role))
     if order == "by value":
         rows = rows.sort("mean")
@@ -370,10 +373,10 @@ def doubt_of_ranking(shown: Shown, role: str | None) -> None:
 def show_element(shown: Shown, view: str, filters: dict, table: pl.DataFrame, limit: float) -> None:
     known = set(table["element"])
     line = st.container(horizontal=True, vertical_alignment="center", gap="medium")
-    element = line.selectbox(
-        "Element", [e for e in ELEMENTS if e in known], key="element", bind="query-params",
-        label_visibility="collapsed", width=90,
-    )  # fmt: skip
+    options = [e for e in ELEMENTS if e in known]
+    recall("element", options)
+    element = line.selectbox("Element", options, key="element", label_visibility="collapsed", width=90)
+    show_in_url(element=element, role=None, order=None)
     own = table.filter(pl.col("element") == element).sort("role", nulls_last=True)
     present = own["role"].to_list()
     role = present[0]
@@ -511,7 +514,26 @@ def come_back() -> None:
 
 def remember() -> None:
     kept = {name: st.session_state[name] for name in KEPT if name in st.session_state}
-    st.session_state["elements page"] = kept
+    st.session_state["elements page"] = {**st.session_state.get("elements page", {}), **kept}
+
+
+def recall(name: str, options: list) -> None:
+    """Before a widget in a tab: what it was when its tab was last open, or what the URL says.
+
+    Such widgets are not bound to the URL, since Streamlit would not write there what a click elsewhere has set.
+    """
+    known = st.session_state.get("elements page", {}).get(name, st.query_params.get(name))
+    if name not in st.session_state and known in options:
+        st.session_state[name] = known
+
+
+def show_in_url(**choices: str | None) -> None:
+    """After the widgets of a tab; None for what is not to be there."""
+    for name, value in choices.items():
+        if value is None:
+            st.query_params.pop(name, None)
+        else:
+            st.query_params[name] = value
 
 
 def main() -> None:
