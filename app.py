@@ -70,6 +70,7 @@ st.session_state["entered"] = True  # see pages.common.enter_through_app
 page = st.navigation(
     [
         st.Page("pages/crystal.py", title="Crystal", url_path="crystal", default=True),
+        st.Page("pages/elements.py", title="Elements", url_path="elements"),
         st.Page("pages/perovskites.py", title="Perovskites", url_path="perovskites"),
     ]
 )

@@ -1,75 +1,155 @@
 """Contributions of a data set, summed up: by element and role, coordination number, nearest anion; and at the ends.
 
 Everything runs lazily on the tables that `score` wrote, so the number of crystals does not matter for the memory.
+
+A *view* is what zero means. `score` writes values relative to the mean of their role over the training crystals, or to
+the mean of their own crystal; `absolute` and `relative_to_elements` put other values in their place, and all else
+works on these. An *atlas* is what is kept of the training crystals of a model: the sums, and no crystal.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from .model import model_folder
 from .scoring import Scores
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+# Ways in which the atlas and the page group sites.
+GROUPINGS = {
+    "element": ("element",),
+    "role": ("element", "role"),
+    "coordination": ("element", "role", "coordination"),
+    "nearest_anion": ("element", "role", "nearest_anion"),
+}
+ATLAS = "atlas.parquet"  # in the folder of a model
+_BINS = 40  # of a histogram between zero and the end of the model's colour scale
+_FARTHEST = 10 * _BINS  # from zero; values beyond are in the last bin
+_ATLAS_VERSION = 1
 
 
-def summary(
-    scores: Scores, by: Sequence[str] = ("element", "role"), limit: float | None = None, bins: int = 40
-) -> pl.DataFrame:
+class AtlasError(ValueError):
+    """An atlas that cannot be read; the message says which and what to do."""
+
+
+# --- views ------------------------------------------------------------------------------------------------------------
+
+VIEWS = ("relative", "element", "absolute")
+
+
+def in_view(scores: Scores, view: str, atlas: Atlas | None = None) -> Scores:
+    """The scores in one of `VIEWS`; atlas: of the model, for "element"."""
+    if view == "absolute":
+        return absolute(scores)
+    return relative_to_elements(scores, atlas) if view == "element" else scores
+
+
+def absolute(scores: Scores) -> Scores:
+    """The scores with raw contributions in the place of relative ones; those of a crystal average to its energy."""
+    return _with_values(scores, pl.col("contribution"), pl.col("raw_members"))
+
+
+def relative_to_elements(scores: Scores, atlas: Atlas) -> Scores:
+    """The scores relative to the mean contribution of the same element over the training crystals of the model.
+
+    Sites of elements that do not occur there are left out.
+    """
+    means = atlas.table("absolute", "element").select(
+        "element", pl.col("mean").alias("zero"), pl.col("members").alias("zeros")
+    )
+    sites = scores.sites.join(means.lazy(), on="element", maintain_order="left")
+    joined = replace(scores, sites=sites)
+    zeros = pl.col("zeros").list.eval(pl.element().cast(pl.Float32))
+    shifted = _with_values(joined, pl.col("contribution") - pl.col("zero"), pl.col("raw_members") - zeros)
+    return replace(shifted, sites=shifted.sites.drop("zero", "zeros"))
+
+
+def _with_values(scores: Scores, value: pl.Expr, members: pl.Expr) -> Scores:
+    sites = scores.sites.with_columns(value.cast(pl.Float32).alias("relative"), members.alias("members"))
+    if scores.about["members"] > 1:
+        sites = sites.with_columns(pl.col("members").list.std(ddof=1).cast(pl.Float32).alias("sd"))
+    return replace(scores, sites=sites)
+
+
+def zero_in_words(about: dict, view: str, roles: bool) -> str:
+    """What is zero in a view, and what the values of a crystal add up to.
+
+    view: one of `VIEWS`; about: of `Scores`; roles: the crystals are perovskites
+    """
+    if view == "absolute":
+        note = "Zero is the zero of the energy; the values of a crystal average to its energy per atom."
+        apart = " Do not compare A with B here: a constant can move between them without changing any energy."
+        return note + (apart if roles and about["reference"] else "")
+    if view == "element":
+        return (
+            "Zero is the mean of the same element over the training crystals, so colour shows how unusual its "
+            "surroundings are; the values do not add up to the energy."
+        )
+    if roles and about["reference"]:
+        return (
+            "Zero is the mean of the same role (A, B or X) over the training crystals; the values of a crystal average "
+            "to its energy minus that of the average training crystal."
+        )
+    return "Zero is each crystal's own mean: the values of a crystal add up to zero."
+
+
+# --- sums -------------------------------------------------------------------------------------------------------------
+
+
+def summary(scores: Scores, by: Sequence[str] = ("element", "role")) -> pl.DataFrame:
     """One row a group of sites, the largest groups first.
 
     by: columns of the site table, such as "element", "role", "coordination", "nearest_anion"
-    limit, bins: of the histogram, see `bin_edges`; values beyond its ends are in the first and the last bin
 
-    -> columns of `by` and, of the relative contributions in eV: `count` of sites, `crystals`, `mean`; `sd`, of the mean
-    over the members, the error bar (null for a model of one); `spread`, the standard deviation over the sites;
-    `q05` to `q95`; `histogram`, numbers of sites in the bins
+    -> columns of `by` and, of the relative contributions in eV: `count` of sites, `crystals`, `mean`; `members`, the
+    mean by each member, and `sd`, their standard deviation, the error bar (both null for a model of one); `spread`,
+    the standard deviation over the sites; `q05` to `q95`; `histogram`, numbers of sites in bins of `bin_width`, of
+    which the first begins at `first_bin` times that width
     """
     value = pl.col("relative").cast(pl.Float64)
     by = list(by)
-    edges = bin_edges(scores, limit, bins)
     table = scores.sites.group_by(by).agg(
         pl.len().alias("count"),
         pl.col("row").n_unique().alias("crystals"),
         value.mean().alias("mean"),
-        _sd_of_the_mean(scores),
+        _member_means(scores).alias("members"),
         value.std().alias("spread"),
         *(value.quantile(q, "linear").alias(f"q{100 * q:02.0f}") for q in QUANTILES),
     )
-    table = table.collect(engine="streaming").join(_histograms(scores, by, edges), on=by, nulls_equal=True)
+    table = table.with_columns(pl.col("members").list.std(ddof=1).alias("sd"))
+    table = table.collect(engine="streaming").join(_histograms(scores, by), on=by, nulls_equal=True)
     return table.sort(["count", *by], descending=[True, *[False] * len(by)], nulls_last=True)
 
 
-def _sd_of_the_mean(scores: Scores) -> pl.Expr:
+def _member_means(scores: Scores) -> pl.Expr:
     members = scores.about["members"]
     if members < 2:
-        return pl.lit(None, dtype=pl.Float64).alias("sd")
-    means = [pl.col("members").list.get(i).cast(pl.Float64).mean() for i in range(members)]
-    return pl.concat_list(means).list.std(ddof=1).alias("sd")
+        return pl.lit(None, dtype=pl.List(pl.Float64))
+    return pl.concat_list([pl.col("members").list.get(i).cast(pl.Float64).mean() for i in range(members)])
 
 
-def bin_edges(scores: Scores, limit: float | None = None, bins: int = 40) -> np.ndarray:
-    """Edges of equal bins from -limit to limit, eV; by default the end of the model's colour scale. (bins + 1,)"""
-    limit = limit or scores.about["colour limit"]
-    return np.linspace(-limit, limit, bins + 1)
+def bin_width(about: dict) -> float:
+    """Width of the bins of a histogram, eV, the same for all data sets that a model scored."""
+    return about["colour limit"] / _BINS
 
 
-def _histograms(scores: Scores, by: list[str], edges: np.ndarray) -> pl.DataFrame:
-    bins = len(edges) - 1
-    place = ((pl.col("relative").cast(pl.Float64) - edges[0]) / (edges[1] - edges[0])).floor().clip(0, bins - 1)
+def _histograms(scores: Scores, by: list[str]) -> pl.DataFrame:
+    width = bin_width(scores.about)
+    place = (pl.col("relative").cast(pl.Float64) / width).floor().clip(-_FARTHEST, _FARTHEST - 1)
     counts = scores.sites.group_by(*by, place.cast(pl.Int32).alias("bin")).agg(pl.len().alias("n"))
-    found = counts.collect(engine="streaming").group_by(by).agg("bin", "n")
+    found = counts.collect(engine="streaming").group_by(by).agg("bin", "n", pl.col("bin").min().alias("first_bin"))
     rows = []
-    for index, n in zip(found["bin"], found["n"], strict=True):
-        histogram = np.zeros(bins, dtype=np.int64)
-        histogram[index.to_numpy()] = n.to_numpy()
-        rows.append(histogram)
-    histogram = pl.Series("histogram", [row.tolist() for row in rows], pl.List(pl.Int64))
-    return found.select(by).with_columns(histogram)
+    for index, n, first in zip(found["bin"], found["n"], found["first_bin"], strict=True):
+        histogram = np.zeros(index.max() - first + 1, dtype=np.int64)
+        histogram[index.to_numpy() - first] = n.to_numpy()
+        rows.append(histogram.tolist())
+    return found.select(*by, "first_bin", pl.Series("histogram", rows, pl.List(pl.Int64)))
 
 
 def sites_of(
@@ -112,11 +192,16 @@ def filtered(
     components: int | None = None,
     energy: tuple[float | None, float | None] = (None, None),
     split: str | None = None,
+    without_split: str | None = None,
+    perovskite: bool | None = None,
+    on: str | None = None,
     **sites: str | int,
 ) -> Scores:
     """The scores of the crystals that fit, still lazy.
 
     contains, lacks: element symbols; components: number of different elements; energy: lowest, highest, eV/atom
+    split, without_split: in it, not in it; perovskite: True for crystals whose sites have roles, False for the others
+    on: the role that each element of `contains` must have, anywhere if None
     sites: column = value; crystals with such a site, such as role="B" with element="Ti", or nearest_anion="O"
     """
     fits = [pl.col("elements").list.contains(element) for element in contains]
@@ -127,22 +212,93 @@ def filtered(
     fits += [pl.col("energy") >= low] if low is not None else []
     fits += [pl.col("energy") <= high] if high is not None else []
     fits += [pl.col("split") == split] if split is not None else []
+    fits += [pl.col("split") != without_split] if without_split is not None else []
+    fits += [pl.col("perovskite") == perovskite] if perovskite is not None else []
     crystals = scores.crystals.filter(*fits) if fits else scores.crystals
-    if sites:
-        with_site = scores.sites.filter(*(pl.col(name) == value for name, value in sites.items()))
+    wanted = [{"element": element, "role": on} for element in contains] if on else []
+    for columns in [*wanted, sites] if sites else wanted:
+        with_site = scores.sites.filter(*(pl.col(name) == value for name, value in columns.items()))
         crystals = crystals.join(with_site.select("row").unique(), on="row", how="semi", maintain_order="left")
     rest = scores.sites.join(crystals.select("row"), on="row", how="semi", maintain_order="left")
     return replace(scores, crystals=crystals, sites=rest)
 
 
-def write_atlas(scores: Scores, path: Path, bins: int = 40) -> None:
-    """`summary` by element and role as Parquet; what it belongs to is in the metadata of the file."""
-    metadata = {
-        "model": scores.about["model"],
-        "model hash": scores.about["model hash"],
-        "data": scores.about["data"],
-        "limit": str(scores.about["colour limit"]),
-    }
+# --- what is kept of the training crystals ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """What is kept of the contributions of a model's training crystals.
+
+    about: that of `Scores`, with "crystals" and "sites" that are counted here, and "left out", the crystals that are
+        not, for want of roles
+    groups: rows of `summary` by "view" ("relative", "absolute") and "by" (a key of `GROUPINGS`)
+    """
+
+    about: dict
+    groups: pl.DataFrame
+
+    def table(self, view: str, by: str) -> pl.DataFrame:
+        """The `summary` by a key of `GROUPINGS`."""
+        rows = self.groups.filter(pl.col("view") == view, pl.col("by") == by)
+        unused = {"view", "by", "role", "coordination", "nearest_anion"} - set(GROUPINGS[by])
+        return rows.drop(unused)
+
+
+def write_atlas(scores: Scores, path: Path) -> None:
+    """Sum up scores into a small file. With a model that knows roles, of the crystals that have them."""
+    knows_roles = bool(scores.about["reference"])
+    counted = filtered(scores, perovskite=True) if knows_roles else scores
+    tables = [
+        summary(view, columns).select(pl.lit(name).alias("view"), pl.lit(by).alias("by"), pl.all())
+        for name, view in (("relative", counted), ("absolute", absolute(counted)))
+        for by, columns in GROUPINGS.items()
+    ]
+    small = pl.concat(tables, how="diagonal_relaxed").with_columns(
+        pl.col(pl.Float64).cast(pl.Float32),
+        pl.col("members").cast(pl.List(pl.Float32)),
+        pl.col("histogram").cast(pl.List(pl.Int32)),
+        pl.col("count", "crystals").cast(pl.Int32),
+        pl.col("first_bin").cast(pl.Int16),
+    )
+    crystals, every = (s.crystals.select(pl.len()).collect().item() for s in (counted, scores))
+    sites = counted.sites.select(pl.len()).collect().item()
+    about = {**scores.about, "version": _ATLAS_VERSION, "crystals": crystals, "sites": sites}
+    about |= {"left out": every - crystals}
+    about.pop("path")
     part = path.with_name(f"{path.name}.part")
-    summary(scores, bins=bins).write_parquet(part, metadata=metadata)
+    small.write_parquet(part, compression="zstd", compression_level=19, metadata={"about": json.dumps(about)})
     part.replace(path)
+
+
+def read_atlas(path: Path) -> Atlas:
+    """Raises AtlasError for what `write_atlas` did not write."""
+    try:
+        about = json.loads(pl.read_parquet_metadata(path)["about"])
+        groups = pl.read_parquet(path)
+    except (OSError, KeyError, ValueError, pl.exceptions.PolarsError) as error:
+        raise AtlasError(f"{path} is no atlas ({error}); write it again with `python -m cgcnn atlas`") from error
+    if about.get("version") != _ATLAS_VERSION:
+        raise AtlasError(f"{path} was written by another version; write it again with `python -m cgcnn atlas`")
+    wide = groups.with_columns(
+        pl.col(pl.Float32).cast(pl.Float64),
+        pl.col("members").cast(pl.List(pl.Float64)),
+        pl.col("histogram").cast(pl.List(pl.Int64)),
+    )
+    return Atlas(about, wide)
+
+
+def make_atlas(scores: Scores, model: str | Path, split: str | None = "train") -> tuple[Path, Atlas]:
+    """Write the atlas of a model into its folder.
+
+    scores: of its training data; split: of these, all for None or where there are none
+    Raises AtlasError, ModelError.
+    """
+    if split is not None and scores.about["split"]:
+        scores = filtered(scores, split=split)
+    if scores.crystals.head(1).collect().is_empty():
+        where = f" in split {split!r}" if split is not None else ""
+        raise AtlasError(f"there is no crystal of {scores.about['data']}{where}; an atlas needs the training crystals")
+    file = model_folder(model) / ATLAS
+    write_atlas(scores, file)
+    return file, read_atlas(file)

@@ -1,4 +1,4 @@
-"""python -m cgcnn: models, explain, swap, score, evaluate, train, measure, convert.
+"""python -m cgcnn: models, explain, swap, score, atlas, evaluate, train, measure, convert.
 
 Heavy parts are imported by the command that needs them.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 
@@ -64,6 +65,14 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--workers", type=int, metavar="N", help="processes (default: one for each core)")
     score.add_argument("--quiet", action="store_true", help="no progress bar")
     score.set_defaults(run=_score)
+
+    atlas = commands.add_parser("atlas", help="sum up the contributions of a model's training crystals beside its card")
+    atlas.add_argument("dataset", metavar="DATASET", type=Path, help="the data set that the model was trained on")
+    _add_model(atlas)
+    atlas.add_argument("--split", default="train", help="which crystals (default: train); all for a data set without "
+                       "splits, or where this says all")  # fmt: skip
+    atlas.add_argument("--quiet", action="store_true", help="no progress bar")
+    atlas.set_defaults(run=_atlas)
 
     evaluate = commands.add_parser("evaluate", help="errors of a model on a data set")
     _add_data(evaluate)
@@ -297,13 +306,25 @@ def _fitting_model(structure) -> str:
 
 
 def _score(options) -> int:
-    from tqdm import tqdm
-
     from .scoring import score
 
     given = {name: getattr(options, name) for name in ("target", "chunk", "max_sites", "workers")}
+    given = {name: value for name, value in given.items() if value is not None}
+    with _progress_bar(options.quiet) as progress:
+        about = score(options.dataset, options.model, options.out, progress=progress, **given).about
+    if about["unreadable"]:
+        print(f"{about['unreadable']} rows cannot be read; see {options.out / 'unreadable.csv'}", file=sys.stderr)
+    print(f"{about['crystals']} crystals with {about['sites']} sites in {options.out}")
+    return 0 if about["crystals"] else 1
+
+
+@contextmanager
+def _progress_bar(quiet: bool):
+    """A function to call with (crystals done, crystals in all)."""
+    from tqdm import tqdm
+
     # Shown on a terminal only: in a log it would be a thousand lines.
-    with tqdm(unit=" crystals", disable=True if options.quiet else None, smoothing=0.1) as bar:
+    with tqdm(unit=" crystals", disable=True if quiet else None, smoothing=0.1) as bar:
 
         def progress(done: int, total: int) -> None:
             if bar.total is None:
@@ -311,12 +332,20 @@ def _score(options) -> int:
             bar.total = total
             bar.update(done - bar.n)
 
-        given = {name: value for name, value in given.items() if value is not None}
-        about = score(options.dataset, options.model, options.out, progress=progress, **given).about
-    if about["unreadable"]:
-        print(f"{about['unreadable']} rows cannot be read; see {options.out / 'unreadable.csv'}", file=sys.stderr)
-    print(f"{about['crystals']} crystals with {about['sites']} sites in {options.out}")
-    return 0 if about["crystals"] else 1
+        yield progress
+
+
+def _atlas(options) -> int:
+    from .atlas import make_atlas
+    from .kept import kept_scores
+    from .model import load_model
+
+    with _progress_bar(options.quiet) as progress:
+        scores = kept_scores(options.dataset, load_model(options.model), progress)
+    file, atlas = make_atlas(scores, options.model, None if options.split == "all" else options.split)
+    left_out = f", {atlas.about['left out']} without roles left out" if atlas.about["left out"] else ""
+    print(f"{atlas.about['crystals']} crystals with {atlas.about['sites']} sites{left_out}: {file}")
+    return 0
 
 
 def _load(options, model):

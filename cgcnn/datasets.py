@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -17,6 +18,9 @@ from .cell import CLOSEST, Cell, StructureError
 from .graph import CrystalGraph, GraphSettings, PackedGraphs, build_graph
 from .perovskite import ROLES, site_roles
 from .sources import DatasetError, Source, open_source, read_cells, row_names
+
+if TYPE_CHECKING:
+    from .structures import Crystal
 
 # Part of the cache's key: to be raised when what is cached for the same file changes.
 _CACHE_VERSION = 2
@@ -149,6 +153,29 @@ def find_target(
     if not source.has_numbers(target):
         raise DatasetError(f"{source.name} has no column {target!r} with numbers; it has {choice}")
     return target
+
+
+def read_crystal(path: str | Path, row: int, fingerprint: str | None = None) -> Crystal:
+    """One crystal of a data set again, for a closer look.
+
+    row: counted from 0, as in the tables that `score` writes; fingerprint: of the data set when these were written
+    Raises DatasetError where the file is gone, has changed, or gives no crystal there.
+    """
+    from .structures import Crystal, cell_to_structure  # imported late: they need pymatgen
+
+    if not Path(path).exists():
+        raise DatasetError(f"the data are no longer at {path}; put them back there, or score them where they are now")
+    source = open_source(path)
+    if fingerprint is not None and source.fingerprint() != fingerprint:
+        raise DatasetError(f"{source.name} has changed since it was scored; score it again")
+    chunk = next(source.chunks(1, row), None)
+    if chunk is None or not len(chunk):
+        raise DatasetError(f"{source.name} has no row {row + 1}; it has {source.rows}")
+    (found,) = read_cells(chunk)
+    (name,) = row_names(chunk, row)
+    if isinstance(found, StructureError):
+        raise DatasetError(f"{name} of {source.name} gives no crystal: {found}")
+    return Crystal(f"{name} of {source.name}", cell_to_structure(Cell(*found, labels=())))
 
 
 def column_numbers(chunk: pl.DataFrame, column: str | None) -> np.ndarray:

@@ -12,6 +12,7 @@ another name first, so a chunk with both its files is done; a run that was kille
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import pickle
@@ -52,6 +53,7 @@ SITE_SCHEMA = {
     "relative": pl.Float32,
     "sd": pl.Float32,
     "members": pl.List(pl.Float32),
+    "raw_members": pl.List(pl.Float32),
 }
 CRYSTAL_SCHEMA = {
     "row": pl.Int64,
@@ -59,10 +61,11 @@ CRYSTAL_SCHEMA = {
     "formula": pl.String,
     "elements": pl.List(pl.String),
     "n_sites": pl.Int32,
+    "perovskite": pl.Boolean,
     "energy": pl.Float64,
     "sd": pl.Float64,
 }
-_VERSION = 1
+VERSION = 2  # of the tables
 _CHUNK = 2048  # rows
 _ROWS_AT_ONCE = 256  # of a chunk, which bounds the memory
 _SITES_AT_ONCE = 640  # in a batch; more do not fit into the processor's cache and take longer
@@ -83,11 +86,13 @@ class Scores:
         site: counted from 0; element: symbol; role: A, B or X of a perovskite, else null
         coordination, nearest_anion: see `coordination`; the anion is null where the site is no cation
         contribution: eV per site, raw, mean over the members; relative: to the reference of `contributions.gauge`
-        sd: of `relative` over the members, members: `relative` of each of them; null for a model of one
+        sd: of `relative` over the members; members: `relative` of each of them, raw_members: `contribution` of each;
+        null for a model of one
     crystals: one row a crystal, columns of `CRYSTAL_SCHEMA`, the target under its own name, and `split`
-        formula: reduced, of a perovskite in the order A, B, X; elements: symbols; n_sites
+        formula: reduced, of a perovskite in the order A, B, X; elements: symbols; n_sites; perovskite: sites have roles
         energy: prediction, eV/atom; sd: over the members, null for a model of one
-    about: content of `score.json`; "target column" names the column of the target in `crystals`, None without one
+    about: content of `score.json`; "target column" names the column of the target in `crystals`, None without one;
+        "path": where the data set was
     """
 
     folder: Path
@@ -100,6 +105,12 @@ class Scores:
         """Column of the target in `crystals`, None for a data set without one."""
         return self.about["target column"]
 
+    @property
+    def key(self) -> str:
+        """Changes with everything that the tables depend on: data, model, reference, and how far a run has come."""
+        parts = [str(self.folder.resolve()), len(_chunks_done(self.folder)), self.about]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+
 
 def load_scores(folder: str | Path) -> Scores:
     """The tables of a folder that `score` wrote, lazily; of an unfinished one the chunks that are done.
@@ -110,6 +121,8 @@ def load_scores(folder: str | Path) -> Scores:
     about = _read_about(folder)
     if about is None:
         raise ScoringError(f"{folder} is no folder that `score` wrote; give the one named with --out")
+    if about.get("version") != VERSION:
+        raise ScoringError(f"{folder} was written by another version of this software; score the data set again")
     done = sorted(_chunks_done(folder))
     crystal_schema = _crystal_schema(about["target column"], about["split"])
 
@@ -182,12 +195,16 @@ def _chunks_done(out: Path) -> set[int]:
 
 
 def _read_about(out: Path) -> dict | None:
+    file = out / "score.json"
     try:
-        return json.loads((out / "score.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        about = json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
-        raise ScoringError(f"{out / 'score.json'} cannot be read ({error}); score into a new folder") from error
+        raise ScoringError(f"{file} cannot be read ({error}); score into a new folder") from error
+    if not isinstance(about, dict):
+        raise ScoringError(f"{file} is not what `score` writes; score into a new folder")
+    return about
 
 
 def _claim(out: Path, source: Source, model: Model, target: str | None, chunk: int | None, max_sites: int) -> dict:
@@ -196,14 +213,14 @@ def _claim(out: Path, source: Source, model: Model, target: str | None, chunk: i
         raise ScoringError(f"{chunk=} must be at least 1")
     earlier = _read_about(out)
     about = {
-        "version": _VERSION,
+        "version": VERSION,
         "model": model.card.name,
         "model hash": model.hash,
         "head": model.card.head,
         "members": len(model.members),
         "predicts": asdict(model.card.target),
         "colour limit": model.card.colour_limit,
-        "data": source.name,
+        "reference": model.card.reference,
         "data fingerprint": source.fingerprint(),
         "rows": source.rows,
         "target in the data": target,
@@ -212,18 +229,22 @@ def _claim(out: Path, source: Source, model: Model, target: str | None, chunk: i
         "max sites": max_sites,
         "chunk": chunk or (earlier or {}).get("chunk") or _CHUNK,
     }
+    where = {"data": source.name, "path": str(source.path.resolve())}  # may change between two runs
     if earlier is None:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise ScoringError(f"{out} holds other files; name a new folder with --out")
         for table in ("sites", "crystals"):
             (out / table).mkdir(parents=True, exist_ok=True)
-        about["complete"] = False
+        about = {**about, **where, "complete": False}
         _write_about(out, about)
         return about
     differing = [name for name in about if about[name] != earlier.get(name)]
     if differing:
         shown = ", ".join(f"{name} {earlier.get(name)}" for name in differing)
         raise ScoringError(f"{out} holds scores of another run ({shown}); name a new folder with --out, or delete it")
+    if earlier | where != earlier:
+        earlier |= where
+        _write_about(out, earlier)
     return earlier
 
 
@@ -326,6 +347,7 @@ def _tables(job: _Job, model: Model, rows: pl.DataFrame, first_row: int, built) 
             "relative": relative.mean(0),
             "sd": relative.std(0, ddof=1) if several else None,
             "members": pl.Series(relative.T.astype(np.float32)).arr.to_list() if several else None,
+            "raw_members": pl.Series(values.T.astype(np.float32)).arr.to_list() if several else None,
         },
         schema=SITE_SCHEMA,
         strict=False,
@@ -337,6 +359,7 @@ def _tables(job: _Job, model: Model, rows: pl.DataFrame, first_row: int, built) 
         "formula": formulas,
         "elements": elements,
         "n_sites": graphs.sites,
+        "perovskite": np.add.reduceat(roles < 0, graphs.first_site) == 0,
         "energy": energies.mean(0),
         "sd": energies.std(0, ddof=1) if several else None,
     }

@@ -211,7 +211,7 @@ def show_figure(
         answer = st.plotly_chart(
             figure, theme=None, key=key, config=config, on_select=on_select, selection_mode=selection_mode
         )
-        with st.container(horizontal=True, vertical_alignment="center", gap="xxsmall"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="xxsmall", wrap=False):
             st.caption(caption or "\N{NO-BREAK SPACE}")
             menu = st.popover("", type="tertiary", icon=":material/download:", help="Save figure or numbers")
             with menu, st.container(gap=None, width=150):

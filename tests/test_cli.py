@@ -143,3 +143,22 @@ def test_import_is_light():
     ]
     seconds, lightning, streamlit = min(run.stdout.split() for run in runs)
     assert (lightning, streamlit) == ("False", "False") and float(seconds) < 2.5
+
+
+def test_atlas_of_the_training_crystals(tmp_path, monkeypatch, capsys):
+    import polars as pl
+    from test_scoring import many, write_ensemble, write_table
+
+    from cgcnn.atlas import read_atlas
+
+    monkeypatch.setenv("CGCNN_CACHE", str(tmp_path / "cache"))
+    model = write_ensemble(tmp_path / "model", "linear")
+    data = write_table(tmp_path / "data.parquet", many(10), split=["train"] * 6 + ["val"] * 4)
+    assert main(["atlas", str(data), "--model", str(model), "--quiet"]) == 0
+    assert "6 crystals with 30 sites" in capsys.readouterr().out
+    atlas = read_atlas(model / "atlas.parquet")
+    assert atlas.table("relative", "role").filter(pl.col("element") == "O")["count"].item() == 18
+    assert main(["atlas", str(data), "--model", str(model), "--split", "all", "--quiet"]) == 0
+    assert "10 crystals" in capsys.readouterr().out
+    assert main(["atlas", str(data), "--model", str(model), "--split", "test", "--quiet"]) == 1
+    assert "no crystal of data.parquet in split 'test'" in capsys.readouterr().err

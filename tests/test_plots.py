@@ -7,9 +7,11 @@ import pytest
 
 from cgcnn.plots import (
     CONTRIBUTION_STOPS,
+    Distribution,
     booked_elsewhere,
     contribution_colours,
     css_gradient,
+    distributions,
     element_colour,
     element_comparison,
     element_parity,
@@ -17,7 +19,9 @@ from cgcnn.plots import (
     gate_lines,
     group_bars,
     head_bars,
+    periodic_table,
     plotly_colour_scale,
+    ranking,
     share_colours,
     signed,
     site_bars,
@@ -245,3 +249,63 @@ def test_shares_go_from_faint_to_accent():
 def contrast(one: str, other: str) -> float:
     low, high = sorted(float(linear_rgb(c) @ [0.2126, 0.7152, 0.0722]) for c in (one, other))
     return (high + 0.05) / (low + 0.05)
+
+
+def tiles(figure) -> dict:
+    """(element, lower edge above its centre, height) -> colour, of all bars of a periodic table."""
+    found = {}
+    for trace in figure.data:
+        if trace.type == "bar":
+            colours = [trace.marker.color] * len(trace.x) if isinstance(trace.marker.color, str) else trace.marker.color
+            for symbol, base, height, colour in zip(trace.customdata, trace.base, trace.y, colours, strict=True):
+                found.setdefault(symbol, []).append((round(base, 3), round(height, 3), colour))
+    return found
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_periodic_table(dark):
+    figure = periodic_table(
+        {"Ti": (0.5, -3.0), "O": 0.25, "Sr": (1.0, None)}, 1.0, title="energy, eV", dark=dark, selected="Ti"
+    )
+    parts = tiles(figure)
+    assert len(parts) == 86 - 14  # H to Rn without the lanthanides, whose row holds no value
+    upper, lower = parts["Ti"]
+    assert upper[2] == contribution_colours([0.5], 1)[0] and lower[2] == contribution_colours([-1.0], 1)[0]
+    assert upper[0] == pytest.approx(lower[0] + lower[1]) and len(parts["O"]) == 1 and len(parts["H"]) == 1
+    assert parts["Sr"][1][2] == parts["H"][0][2] == theme(dark).panel
+    text = [t for trace in figure.data if trace.type == "scatter" and trace.mode == "text" for t in trace.text]
+    assert {"<b>Ti</b>", "H", "+0.50", "−3.00", "+0.25"} <= set(text)
+    assert figure.layout.shapes[0].line.color == theme(dark).accent
+    bar = next(t for t in figure.data if t.type == "scatter" and t.marker.showscale)
+    assert (bar.marker.cmin, bar.marker.cmax) == (-1, 1) and bar.marker.colorbar.title.text == "energy, eV"
+    assert bar.marker.colorbar.ticktext[0].startswith("≤") and bar.marker.colorbar.ticktext[-1].startswith("≥")
+
+
+def test_rows_of_heavy_elements_are_drawn_where_they_hold_any():
+    light, heavy = (periodic_table({symbol: 1.0}, 1.0) for symbol in ("Ti", "U"))
+    assert heavy.layout.height > light.layout.height
+    assert "U" in tiles(heavy) and "U" not in tiles(light)
+
+
+def test_ranking_has_error_bars_and_the_reference():
+    figure = ranking(["Ti", "Zr"], [1.0, -2.0], 2.0, sd=[0.1, 0.2], reference=np.array([0.5, np.nan]), selected="Zr")
+    bars, diamonds = figure.data
+    assert list(bars.customdata) == list(figure.layout.xaxis.ticktext) == ["Ti", "Zr"]
+    assert list(bars.error_y.array) == [0.1, 0.2] and diamonds.y[0] == 0.5 and np.isnan(diamonds.y[1])
+    assert "additive fit +0.500" in bars.hovertext[0] and "additive" not in bars.hovertext[1]
+    assert len(ranking(["Ti"], [1.0], 2.0).data) == 1
+
+
+def test_distributions():
+    groups = [
+        Distribution("CN 6", 6, 0.1, 0.02, -0.1, 0.2, -2, [1, 0, 5]),
+        Distribution("CN 12", 3, 1.0, 0.03, 0.9, 1.1, 9, [3]),
+    ]
+    figure = distributions(groups, 0.1, 1.0, span=(-1, 2), rows=4)
+    bars, points = figure.data[0], figure.data[-1]
+    assert list(bars.x) == pytest.approx([-0.15, 0.05, 0.95]) and list(bars.base) == [0, 0, -1]
+    assert list(bars.y) == pytest.approx([0.74 / 5, 0.74, 0.74])
+    assert list(points.x) == [0.1, 1.0] and list(points.error_x.array) == [0.02, 0.03]
+    assert figure.layout.height == distributions(groups[:1], 0.1, 1.0, span=(-1, 2), rows=4).layout.height
+    alone = distributions([Distribution("all", 1, 0.0, None, 0.0, 0.0, 0, [1])], 0.1, 1.0, span=(-1, 1))
+    assert alone.data[-1].error_x.array is None

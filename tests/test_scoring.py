@@ -92,6 +92,9 @@ def test_values_are_those_of_explain(tmp_path, crystals, ensemble):
         members = np.array(own["members"].to_list())
         assert members.mean(1) == pytest.approx(found.relative, abs=2e-5)
         assert members.std(1, ddof=1) == pytest.approx(found.sd, abs=2e-5)
+        raw = np.array(own["raw_members"].to_list())
+        assert raw.mean(1) == pytest.approx(found.contribution, abs=2e-5)
+        assert crystal["perovskite"] == all(found.role)
 
 
 def test_one_member_has_no_spread(tmp_path):
@@ -166,7 +169,7 @@ def test_chunks_and_processes_change_nothing(tmp_path, linear):
 
 
 def float_columns(table: pl.DataFrame) -> list[str]:
-    return [name for name, kind in table.schema.items() if kind.is_float() or name == "members"]
+    return [name for name, kind in table.schema.items() if kind.is_float() or "members" in name]
 
 
 def test_finished_folder_is_not_scored_again(tmp_path, linear, monkeypatch):
@@ -197,6 +200,29 @@ def test_folder_of_another_run_is_refused(tmp_path, linear):
         score(data, linear, tmp_path / "full")
     with pytest.raises(ScoringError, match="no folder that `score` wrote"):
         load_scores(tmp_path / "full")
+    with pytest.raises(ScoringError, match="no folder that `score` wrote"):
+        load_scores(data)
+
+
+def test_folder_of_an_earlier_version_is_refused(tmp_path, linear):
+    score(write_table(tmp_path / "data.parquet", many(1)), linear, tmp_path / "out")
+    about = json.loads((tmp_path / "out" / "score.json").read_text())
+    (tmp_path / "out" / "score.json").write_text(json.dumps({**about, "version": 1}))
+    with pytest.raises(ScoringError, match="another version of this software"):
+        load_scores(tmp_path / "out")
+    (tmp_path / "out" / "score.json").write_text("[]")
+    with pytest.raises(ScoringError, match="not what `score` writes"):
+        load_scores(tmp_path / "out")
+
+
+def test_data_that_moved_is_found_where_it_is_now(tmp_path, linear):
+    data = write_table(tmp_path / "data.parquet", many(3))
+    first = score(data, linear, tmp_path / "out")
+    assert first.about["path"] == str(data.resolve())
+    (tmp_path / "elsewhere").mkdir()
+    moved = score(data.rename(tmp_path / "elsewhere" / "data.parquet"), linear, tmp_path / "out")
+    assert moved.about["path"] == str(tmp_path / "elsewhere" / "data.parquet") and moved.about["complete"]
+    assert load_scores(tmp_path / "out").key == moved.key != first.key
 
 
 def test_killed_and_started_again(tmp_path, linear):

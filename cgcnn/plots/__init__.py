@@ -6,11 +6,13 @@
     swaps           the periodic table of a swapped site; change against what is booked
     gates           how open the gates of a site's neighbours are, convolution by convolution
     heads           contributions of one crystal by several pooling heads, side by side
+    elements        elements of a data set ranked; the distribution of one of them
     perovskites     A against B, elements compared, groups, energies of a choice
 
 Everything here takes plain arrays and tables; nothing knows a network.
 """
 
+from .elements import Distribution, distributions, ranking
 from .gates import gate_lines
 from .heads import head_bars, head_colours
 from .periodic_table import periodic_table
@@ -34,21 +36,24 @@ from .swaps import booked_elsewhere, swap_table
 
 __all__ = [
     "CONTRIBUTION_STOPS",
+    "Distribution",
     "FIGURE_HEIGHT",
     "Theme",
     "booked_elsewhere",
     "contribution_colours",
     "css_gradient",
+    "distributions",
     "element_colour",
     "element_comparison",
     "element_parity",
     "energy_histogram",
-    "group_bars",
     "gate_lines",
+    "group_bars",
     "head_bars",
     "head_colours",
     "periodic_table",
     "plotly_colour_scale",
+    "ranking",
     "share_colours",
     "share_stops",
     "signed",

@@ -93,7 +93,7 @@ def element_colour(symbol: str) -> str:
 def text_on(colour: str) -> str:
     """Black or white, whichever reads better on `colour`."""
     r, g, b = (((c / 255 + 0.055) / 1.055) ** 2.4 for c in _rgb(colour))
-    return "#101314" if 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.42 else "#ffffff"
+    return "#101314" if 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.19 else "#ffffff"  # where both have contrast 4.3
 
 
 def signed(value: float, digits: int = 3) -> str:

@@ -35,7 +35,14 @@ def page(chromium, request):
     tab = context.new_page()
     tab.set_default_timeout(20_000)
     troubles: list[str] = []
-    tab.on("console", lambda message: message.type == "error" and troubles.append(f"console: {message.text}"))
+
+    def heard(message):
+        # Opened at the URL of a page, Streamlit first looks for its server below that, and then above.
+        looking = "404" in message.text and "/_stcore/" in message.location["url"]
+        if message.type == "error" and not looking:
+            troubles.append(f"console: {message.text}")
+
+    tab.on("console", heard)
     tab.on("pageerror", lambda error: troubles.append(f"error: {error}"))
 
     def check(asked):

@@ -1,0 +1,93 @@
+"""Scores that are kept in the user's cache: of files, and of the perovskite space.
+
+Both go the way of `score`, into a folder named by the content of the data and by the model, so nothing is scored
+twice, and a run that was broken off goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+
+from .datasets import DatasetError, cache_folder
+from .model import Model
+from .scoring import VERSION, Scores, score
+from .sources import open_source
+
+Progress = Callable[[int, int], None]
+
+SPACE_FILE = "perovskite-space.parquet"
+_CHUNK = 1024  # rows; small enough for a progress bar that moves
+_locks: dict[Path, threading.Lock] = {}
+
+
+def kept_scores(dataset: str | Path, model: Model, progress: Progress | None = None) -> Scores:
+    """The scores of a data set in the cache; scored first if they are not there.
+
+    progress: as in `score`; when another thread is at it already, this one waits
+    Raises DatasetError, ScoringError.
+    """
+    about = [VERSION, open_source(dataset).fingerprint(), model.hash, model.card.name]
+    about += [model.card.graph, model.card.reference, model.card.colour_limit]
+    key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+    folder = cache_folder() / "scores" / key[:24]
+    with _locks.setdefault(folder, threading.Lock()):
+        return score(dataset, model.folder, folder, chunk=_CHUNK, progress=progress)
+
+
+def kept_space_scores(model: Model, progress: Progress | None = None) -> Scores:
+    """The scores of all crystals of the perovskite space; `material_id` is the name, such as SrTiO3."""
+    return kept_scores(_space_table(), model, progress)
+
+
+@cache
+def _space_table() -> Path:
+    from .perovskite.space import build_space  # imported late: it stands on the data sets
+
+    content = io.BytesIO()
+    build_space().select("material_id", "lattice", "atomic_numbers", "frac_coords").write_parquet(content)
+    return keep_file(SPACE_FILE, content.getvalue())
+
+
+def keep_files(files: Sequence[tuple[str, bytes]]) -> Path:
+    """Put uploaded files into the cache, where they can be read again: one data set, or CIFs, which become a folder.
+
+    files: (name, content); the same content is kept once
+    Raises DatasetError for other mixtures.
+    """
+    cifs = [name.lower().removesuffix(".gz").endswith((".cif", ".mcif")) for name, _ in files]
+    if all(cifs):
+        digest = hashlib.sha256()
+        for name, content in sorted(files):
+            digest.update(f"{name}\0{len(content)}\0".encode() + content)
+        folder = cache_folder() / "data" / digest.hexdigest()[:24] / f"{len(files)} CIFs"
+        for name, content in files:
+            _write(folder / (Path(name).name or "crystal.cif"), content)
+        return folder
+    if len(files) > 1:
+        raise DatasetError(
+            f"{files[0][0]} and {files[1][0]} cannot be one data set; bring one file at a time, or only CIFs"
+        )
+    return keep_file(*files[0])
+
+
+def keep_file(name: str, content: bytes) -> Path:
+    """Put a file into the cache, where it can be read again; the same content is kept once."""
+    digest = hashlib.sha256(content).hexdigest()
+    return _write(cache_folder() / "data" / digest[:24] / (Path(name).name or "data"), content)
+
+
+def _write(file: Path, content: bytes) -> Path:
+    if not file.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, part = tempfile.mkstemp(dir=file.parent, suffix=".part")
+        with open(handle, "wb") as opened:
+            opened.write(content)
+        Path(part).replace(file)
+    return file

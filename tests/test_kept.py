@@ -1,0 +1,82 @@
+"""Scores in the user's cache: made once, by content and model."""
+
+import polars as pl
+import pytest
+from builders import perovskite
+from test_scoring import write_ensemble, write_table
+
+from cgcnn.datasets import DatasetError, read_crystal
+from cgcnn.kept import keep_files, kept_scores, kept_space_scores
+from cgcnn.model import load_model
+from cgcnn.sources import open_source
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("CGCNN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def model(tmp_path):
+    return load_model(write_ensemble(tmp_path / "model", "linear"))
+
+
+def test_the_same_content_is_scored_once_wherever_it_lies(tmp_path, model, monkeypatch):
+    data = write_table(tmp_path / "data.parquet", [perovskite(), perovskite("Ba", "Zr")])
+    seen = []
+    first = kept_scores(data, model, lambda *done: seen.append(done))
+    assert seen[-1] == (2, 2)
+    monkeypatch.setattr("cgcnn.scoring._score_chunk", lambda *_: pytest.fail("scored again"))
+    (tmp_path / "there").mkdir()
+    again = kept_scores(data.rename(tmp_path / "there" / "other.parquet"), model)
+    assert again.folder == first.folder and again.about["path"].endswith("there/other.parquet")
+    assert again.about["data"] == "other.parquet"
+
+
+def test_another_model_has_a_folder_of_its_own(tmp_path, model):
+    data = write_table(tmp_path / "data.parquet", [perovskite()])
+    other = load_model(write_ensemble(tmp_path / "other", "gated"))
+    assert kept_scores(data, model).folder != kept_scores(data, other).folder
+
+
+def test_the_space_goes_the_same_way(model, monkeypatch):
+    from cgcnn.kept import _space_table
+    from cgcnn.perovskite.space import build_space
+
+    monkeypatch.setattr("cgcnn.perovskite.space.build_space", lambda: build_space().head(14))
+    _space_table.cache_clear()
+    scores = kept_space_scores(model)
+    _space_table.cache_clear()
+    table = scores.crystals.collect()
+    assert table["material_id"].to_list()[:2] == ["LiLiO3", "LiLiO2N"] and scores.target is None
+    assert table["perovskite"].all() and table["row"].to_list() == list(range(14))
+
+
+def test_uploads(cache):
+    cif = perovskite().to(fmt="cif").encode()
+    table = keep_files([("../../a b.csv", b"cif\nx\n")])
+    assert table.name == "a b.csv" and cache in table.parents and table.read_bytes() == b"cif\nx\n"
+    assert keep_files([("a b.csv", b"cif\nx\n")]) == table
+    folder = keep_files([("b.cif", cif), ("a.cif", cif)])
+    assert open_source(folder).rows == 2 and keep_files([("a.cif", cif), ("b.cif", cif)]) == folder
+    with pytest.raises(DatasetError, match="cannot be one data set"):
+        keep_files([("a.csv", b""), ("b.cif", cif)])
+
+
+def test_a_crystal_of_a_data_set_again(tmp_path):
+    structures = [perovskite(), perovskite("Ba", "Zr", edge=4.2)]
+    data = write_table(tmp_path / "data.parquet", structures)
+    print_ = open_source(data).fingerprint()
+    crystal = read_crystal(data, 1, print_)
+    assert crystal.source == "crystal 1 of data.parquet" and crystal.structure.matches(structures[1])
+    pl.DataFrame({"id": ["x", "y"], "cif": [structures[0].to(fmt="cif"), "nonsense"]}).write_csv(tmp_path / "d.csv")
+    assert read_crystal(tmp_path / "d.csv", 0).structure.composition == structures[0].composition
+    for path, row, fingerprint, said in (
+        (tmp_path / "d.csv", 1, None, "y of d.csv gives no crystal"),
+        (tmp_path / "d.csv", 2, None, "has no row 3; it has 2"),
+        (data, 0, "other", "has changed since it was scored"),
+        (tmp_path / "gone.csv", 0, None, "no longer at"),
+    ):
+        with pytest.raises(DatasetError, match=said):
+            read_crystal(path, row, fingerprint)
