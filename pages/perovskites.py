@@ -34,7 +34,7 @@ def main() -> None:
     space = scored_space_of(card, labels)
     with top:
         trust(space)
-    tabs = st.tabs(list(VIEWS), key="view", bind="query-params")
+    tabs = st.tabs(list(VIEWS), key="part", bind="query-params")
     for tab, show in zip(tabs, VIEWS.values(), strict=True):
         if tab.open:
             with tab:

@@ -19,7 +19,7 @@ TABS = {
 @st.fragment
 def tabs(shown: Shown) -> None:
     """The open tab only is worked out; a change in it leaves the page above alone."""
-    containers = st.tabs(list(TABS), key="tab", bind="query-params")
+    containers = st.tabs(list(TABS), key="panel", bind="query-params")
     for container, show in zip(containers, TABS.values(), strict=True):
         if not container.open:
             continue

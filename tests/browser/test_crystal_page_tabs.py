@@ -14,7 +14,7 @@ from cgcnn.examples import examples
 
 
 def open_tab(page, app_url, tab: str, query: str = ""):
-    page.goto(f"{app_url}/?tab={tab.replace(' ', '+')}{query}")
+    page.goto(f"{app_url}/?panel={tab.replace(' ', '+')}{query}")
     return scene(page)
 
 

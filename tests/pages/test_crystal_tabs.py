@@ -21,7 +21,7 @@ APP = str(Path(__file__).resolve().parents[2] / "app.py")
 
 def opened(tab: str, **query: str) -> AppTest:
     app = AppTest.from_file(APP, default_timeout=60)
-    for name, value in {"head": "linear", "tab": tab, **query}.items():
+    for name, value in {"head": "linear", "panel": tab, **query}.items():
         app.query_params[name] = value
     return healthy(app.run())
 

@@ -151,7 +151,7 @@ def test_state_comes_from_the_url(models):
     assert "SrTiO 2 N" in said(app)
     b = next(f for f in figures(app) if f["data"][0]["type"] == "heatmap")["layout"]["xaxis"]["ticktext"]
     assert [symbol.removeprefix("<br>") for symbol in b] == list(ELEMENTS)  # the invented values rise in this order
-    app = open_page(x="XX", show="none", cell="Xe-Xe", view="nothing")
+    app = open_page(x="XX", show="none", cell="Xe-Xe", part="nothing")
     assert heatmap(app)["colorbar"]["title"]["text"] == "Energy, eV/atom"
 
 
@@ -224,10 +224,10 @@ def test_a_data_set_of_one_crystal_with_broken_rows(models, data):
     rows[1]["frac_coords"] = [0.0] * 14
     rows[2]["lattice"] = [0.0] * 9
     pl.DataFrame(rows, schema=table.schema).write_parquet(data)
-    app = open_page(dft=str(data), view="Screening")
+    app = open_page(dft=str(data), part="Screening")
     assert not app.error and "1 of 18,928" in said(app) and "2 rows cannot be read" in said(app)
     for view in ("Compare elements", "Group rules", "A × B map"):
-        assert not open_page(dft=str(data), view=view, show="DFT").error
+        assert not open_page(dft=str(data), part=view, show="DFT").error
 
 
 def test_upload_of_dft(models, data):
@@ -246,7 +246,7 @@ def test_column_is_asked_for_where_it_is_not_clear(models, data):
 
 
 def test_elements_compared(models, data):
-    app = open_page(view="Compare elements", elements=["Li", "Bi"])
+    app = open_page(part="Compare elements", elements=["Li", "Bi"])
     bars = [t for t in figures(app)[0]["data"] if t["type"] == "bar"]
     diamonds = [t for t in figures(app)[0]["data"] if t["type"] == "scatter"]
     assert [t["x"] for t in bars] == [["Li", "Bi"]] * 2
@@ -256,11 +256,11 @@ def test_elements_compared(models, data):
         assert trace["error_y"]["array"] == pytest.approx([0, 0], abs=1e-9)  # a constant between members is no spread
     healthy(app.multiselect(key="elements").set_value(["Li"]).run())
     assert "two or more" in said(app) and not app.get("plotly_chart")
-    assert "additive fit to DFT" in said(open_page(view="Compare elements", dft=str(data)))
+    assert "additive fit to DFT" in said(open_page(part="Compare elements", dft=str(data)))
 
 
 def test_group_rules(models):
-    app = open_page(view="Group rules")
+    app = open_page(part="Group rules")
     bars = [t for t in figures(app)[0]["data"] if t["type"] == "bar"]
     first = np.mean([ELEMENTS.index(s) / 52 - 0.5 for s in ("Li", "Na", "K", "Rb", "Cs")])
     assert [t["y"][0] for t in bars] == pytest.approx([2 * first, 4 * first])
@@ -269,7 +269,7 @@ def test_group_rules(models):
 
 
 def test_screening_opens_with_the_rule_of_the_paper(models, data):
-    app = open_page(view="Screening", dft=str(data))
+    app = open_page(part="Screening", dft=str(data))
     paper = rules()[0]
     assert app.selectbox(key="rule").value == paper.name
     found = screen(invented(None), paper.a, paper.b)
@@ -281,7 +281,7 @@ def test_screening_opens_with_the_rule_of_the_paper(models, data):
 
 
 def test_screening_by_group_element_and_rule(models, data):
-    app = open_page(view="Screening", dft=str(data))
+    app = open_page(part="Screening", dft=str(data))
     healthy(app.multiselect(key="a").set_value([]).run())
     healthy(app.multiselect(key="b").set_value([]).run())
     assert app.selectbox(key="rule").value == "All"
@@ -309,12 +309,12 @@ def test_screening_by_group_element_and_rule(models, data):
 
 
 def test_screening_without_candidates(models):
-    app = open_page(view="Screening", below="-9.0")
+    app = open_page(part="Screening", below="-9.0")
     assert not app.error and "Raise the threshold" in said(app)
 
 
 def test_candidate_leads_to_the_crystal_page(models):
-    app = open_page(view="Screening", below="9")
+    app = open_page(part="Screening", below="9")
     opener = next(button for button in app.button if button.label.startswith("Open "))
     formula = opener.label.split()[1]
     app = healthy(opener.click().run())
