@@ -1,4 +1,4 @@
-"""python -m cgcnn: models, explain, swap, score, atlas, evaluate, train, measure, convert.
+"""python -m cgcnn: models, explain, swap, score, atlas, evaluate, train, convert.
 
 Heavy parts are imported by the command that needs them.
 """
@@ -74,22 +74,22 @@ def _parser() -> argparse.ArgumentParser:
     atlas.add_argument("--quiet", action="store_true", help="no progress bar")
     atlas.set_defaults(run=_atlas)
 
-    evaluate = commands.add_parser("evaluate", help="errors of a model on a data set")
+    evaluate = commands.add_parser("evaluate", help="errors of a model on a data set, and how far to trust it")
     _add_data(evaluate)
     _add_model(evaluate)
     evaluate.add_argument("--split", choices=("train", "val", "test", "all"), default="all")
     evaluate.add_argument("--json", action="store_true", help="print JSON")
+    evaluate.add_argument("--trust", action="store_true", help="measure everything that a card says, on "
+                          "val: accuracy, calibration, faithfulness, agreement of members, sanity checks, domain")  # fmt: skip
+    evaluate.add_argument("--without", metavar="MODEL", help="with --trust: the same training without swap consistency")
+    evaluate.add_argument("--shuffled", metavar="MODEL", help="with --trust: a training on shuffled labels")
+    evaluate.add_argument("--other-head", metavar="MODEL", help="with --trust: the other pooling head (default: the "
+                          "model beside this one that is of the same family)")  # fmt: skip
+    evaluate.add_argument("--tradeoff", nargs="+", metavar="MODEL", help="accuracy and faithfulness of this model and "
+                          "of these, for the trade-off curve")  # fmt: skip
+    evaluate.add_argument("--why", metavar="TEXT", help="with --tradeoff: why this model is the one that is shipped")
+    evaluate.add_argument("--write-card", action="store_true", help="write what was measured to the model's card")
     evaluate.set_defaults(run=_evaluate)
-
-    measure = commands.add_parser(
-        "measure", help="accuracy, faithfulness and reference of a model, measured anew and written to its card"
-    )
-    _add_data(measure)
-    _add_model(measure)
-    measure.add_argument(
-        "--without", metavar="MODEL", help="the same training without the swap-consistency loss, for comparison"
-    )
-    measure.set_defaults(run=_measure)
 
     train = commands.add_parser("train", help="train a model, or go on with a training that was stopped")
     _add_data(train)
@@ -375,8 +375,12 @@ def _evaluate(options) -> int:
     from .evaluation import accuracy
     from .model import load_model
 
+    _check_evaluate(options)
     model = load_model(options.model, torch.float32)
-    result = accuracy(model, _load(options, model), options.split)
+    data = _load(options, model)
+    if options.trust or options.tradeoff:
+        return _trust(options, model, data)
+    result = accuracy(model, data, options.split)
     unit = model.card.target.unit
     if options.json:
         print(json.dumps({"model": model.card.name, "split": options.split, "unit": unit, **result.asdict()}))
@@ -385,33 +389,47 @@ def _evaluate(options) -> int:
     return 0
 
 
-def _measure(options) -> int:
+def _check_evaluate(options) -> None:
+    """Raise ValueError for options that would be ignored."""
+    needs_trust = {"--without": options.without, "--shuffled": options.shuffled, "--other-head": options.other_head}
+    for name, value in needs_trust.items():
+        if value and not options.trust:
+            raise ValueError(f"{name} {value} is a control of the trust measurements; give --trust as well")
+    if options.why and not options.tradeoff:
+        raise ValueError("--why belongs to the trade-off curve; give --tradeoff MODEL ... as well")
+    if options.write_card and not (options.trust or options.tradeoff):
+        raise ValueError("--write-card needs --trust or --tradeoff, which measure what a card says")
+
+
+def _trust(options, model, data) -> int:
     import torch
 
-    from .evaluation import measure
-    from .model import load_model, model_folder, update_card
+    from .evaluation.report import report
+    from .evaluation.trust import tradeoff_point, trust
+    from .model import load_model, model_folder, other_head, update_card
 
-    model = load_model(options.model, torch.float32)
-    data = _load(options, model)
-    found = measure(model, data)
-    found["accuracy"] = model.card.accuracy | found["accuracy"]  # other splits and built cells stay
-    _print_measured(model.card.name, found)
-    if options.without:
-        other = load_model(options.without, torch.float32)
-        compared = measure(other, data)
-        _print_measured(f"{model.card.name} without swap consistency", compared)
-        found["comparison"] = {
-            "without swap consistency": {name: compared[name] for name in ("accuracy", "faithfulness")}
+    found = {}
+    if options.trust:
+        controls = {
+            "without": options.without,
+            "shuffled": options.shuffled,
+            "other": options.other_head or other_head(model),
         }
-    update_card(model_folder(options.model), **found)
+        loaded = {name: load_model(path, torch.float32) for name, path in controls.items() if path}
+        found = trust(model, data, options.dataset, **loaded, progress=lambda text: print(text, file=sys.stderr))
+    if options.tradeoff:
+        others = [tradeoff_point(load_model(path, torch.float32), data) for path in options.tradeoff]
+        found["tradeoff"] = {"points": [tradeoff_point(model, data), *others], "why": options.why or ""}
+    print(json.dumps(found, ensure_ascii=False) if options.json else report(model, found))
+    if options.write_card:
+        update_card(model_folder(options.model), **found)
     return 0
 
 
 def _print_measured(name: str, found: dict) -> None:
-    errors = found["accuracy"]["val"]
-    print(f"{name}: val n {errors['n']}   MAE {errors['mae']:.4f}   RMSE {errors['rmse']:.4f}   R2 {errors['r2']:.4f}")
-    for what, line in found["faithfulness"].items():
-        print(f"  {what:<12} r {line['r']:.3f}   slope {line['slope']:.3f}   n {line['n']}")
+    from .evaluation.report import accuracy_lines, faithfulness_lines
+
+    print("\n".join([f"{name}:", *accuracy_lines(found["accuracy"]), *faithfulness_lines(found["faithfulness"])]))
 
 
 def _train(options) -> int:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from .graph import CrystalGraph, GraphSettings, build_graph, collate
+from .domain import doubts
+from .gauge import shifts
+from .graph import CrystalGraph, GraphSettings, PackedGraphs, build_graph
 from .model import Model
 from .network.pooling import GatedPooling
 from .perovskite import ROLES, site_roles
@@ -38,11 +40,13 @@ class Contributions:
     structure: the crystal; model: the model's name; quantity: what is predicted, in short
     unit: of a contribution, eV for energies; energy_unit: of the prediction, eV/atom for energies
     colour_limit: end of the model's colour scale
-    energy: prediction, eV/atom, mean over the members; energy_sd: their standard deviation, None for one member
+    energy: prediction, eV/atom, mean over the members; energy_sd: its error bar, their standard deviation times the
+        factor that calibrates it on `val`, None for one member
     contribution: (N,) eV per site, raw; their mean is `energy`
     relative: (N,) `contribution - reference`, the values to show and to compare
     reference: (N,) what is zero for each site; reference_note says it in words
-    sd: (N,) standard deviation of `relative` over the members, None for one member
+    sd: (N,) standard deviation of `relative` over the members, None for one member; not scaled, since contributions
+        have no counterpart to calibrate them on
     role: A, B or X of each site of an ABX3 perovskite, otherwise None
     quadrature_error: |mean of contributions - energy|, eV/atom; rounding only for the linear head
     gate: (N,) mean gate opening, 0 to 1, of the gated head, otherwise None
@@ -130,68 +134,66 @@ def explain(model: Model, structures: Sequence[Structure]) -> list[Contributions
 
 
 def _explain_together(model: Model, structures: list[Structure]) -> list[Contributions]:
-    batch = collate([structure_graph(s, model.graph_settings) for s in structures])
+    graphs = PackedGraphs.from_graphs(structure_graph(s, model.graph_settings) for s in structures)
+    batch = graphs.select(dtype=model.dtype)
     energies, sites = (t.double().numpy() for t in model.energies_and_contributions(batch))  # (M, C), (M, N)
     gates = _gate_openings(model, batch)
-    results, first = [], 0
-    for c, structure in enumerate(structures):
+    roles = [site_roles(s.lattice.matrix, s.atomic_numbers, s.frac_coords) for s in structures]
+    codes = np.array([-1 if role is None else ROLES.index(role) for own in roles for role in own], dtype=np.int64)
+    reference = references(model, energies, codes, graphs.sites, graphs.atomic_numbers)
+    relative = sites - reference
+    energy_sd = model.energy_sd(energies)
+    doubt = doubts(model, graphs, codes, np.array([s.volume for s in structures]), energy_sd)
+    several = len(energies) > 1
+    results = []
+    for c, (structure, first) in enumerate(zip(structures, graphs.first_site.tolist(), strict=True)):
         rows = slice(first, first + len(structure))
-        gate = None if gates is None else gates[rows]
-        results.append(_one_crystal(model, structure, energies[:, c], sites[:, rows], gate))
-        first += len(structure)
+        results.append(
+            Contributions(
+                structure=structure,
+                model=model.card.name,
+                energy=float(energies[:, c].mean()),
+                energy_sd=None if energy_sd is None else float(energy_sd[c]),
+                contribution=sites[:, rows].mean(0),
+                relative=relative[:, rows].mean(0),
+                reference=reference[:, rows].mean(0),
+                sd=relative[:, rows].std(0, ddof=1) if several else None,
+                role=tuple(roles[c]),
+                reference_note=reference_note(model, energies[:, c], roles[c], reference[:, rows]),
+                quadrature_error=float(np.abs(sites[:, rows].mean(1) - energies[:, c]).max()),
+                gate=None if gates is None else gates[rows],
+                doubt=doubt[c],
+                unit=model.card.target.site_unit,
+                energy_unit=model.card.target.unit,
+                quantity=model.card.target.short,
+                colour_limit=model.card.colour_limit,
+            )
+        )
     return results
 
 
-def _one_crystal(model: Model, structure: Structure, energies, sites, gate) -> Contributions:
-    roles = site_roles(structure.lattice.matrix, structure.atomic_numbers, structure.frac_coords)
-    reference, note = gauge(model, energies, roles)
-    relative = sites - reference
-    several = len(energies) > 1
-    return Contributions(
-        structure=structure,
-        model=model.card.name,
-        energy=float(energies.mean()),
-        energy_sd=float(energies.std(ddof=1)) if several else None,
-        contribution=sites.mean(0),
-        relative=relative.mean(0),
-        reference=reference.mean(0),
-        sd=relative.std(0, ddof=1) if several else None,
-        role=tuple(roles),
-        reference_note=note,
-        quadrature_error=float(np.abs(sites.mean(1) - energies).max()),
-        gate=gate,
-        doubt=_doubt(model, structure, roles),
-        unit=model.card.target.site_unit,
-        energy_unit=model.card.target.unit,
-        quantity=model.card.target.short,
-        colour_limit=model.card.colour_limit,
-    )
-
-
-def gauge(model: Model, energies: np.ndarray, roles: Sequence[str | None]) -> tuple[np.ndarray, str]:
-    """What is zero for each site, and that in words.
-
-    In ABX3 crystals constants c_A + c_B + 3 c_X = 0 can be moved between the roles without changing any energy, so
-    raw contributions of different roles, or of different members, cannot be compared; centring per role removes this.
-
-    energies: (M,) prediction of every member -> reference (M, N), note
-    """
-    codes = np.array([-1 if role is None else ROLES.index(role) for role in roles], dtype=np.int64)
-    reference = references(model, energies[:, None], codes, np.array([len(roles)]))
+def reference_note(model: Model, energies: np.ndarray, roles: Sequence[str | None], reference: np.ndarray) -> str:
+    """What is zero for each site, in words; energies (M,) and reference (M, N) of one crystal."""
     if roles and all(role in model.card.reference for role in roles):
         shift = energies.mean() - reference.mean()
-        return reference, (
+        return (
             "Zero is the mean contribution of the same role (A, B or X) over the training crystals. "
             f"The values average to {shift:+.3f} eV: the energy minus that of the average training crystal."
         )
-    return reference, "Zero is this crystal's own mean; the values add up to zero."
+    return "Zero is this crystal's own mean; the values add up to zero."
 
 
-def references(model: Model, energies: np.ndarray, roles: np.ndarray, sites: np.ndarray) -> np.ndarray:
-    """What is zero for each site of C crystals, N sites in all: see `gauge`.
+def references(
+    model: Model, energies: np.ndarray, roles: np.ndarray, sites: np.ndarray, atomic_numbers: np.ndarray
+) -> np.ndarray:
+    """What is zero for each site of C crystals, N sites in all.
+
+    In ABX3 crystals constants c_A + c_B + 3 c_X = 0 can be moved between the roles without changing any energy, so
+    raw contributions of different roles, or of different members, cannot be compared; centring per role removes this.
+    Shifts of elements that change no energy either, which only narrow data sets leave, are on the card (see `gauge`).
 
     energies: (M, C) prediction of every member; roles: (N,) index into `perovskite.ROLES`, -1 for none
-    sites: (C,) number of sites of each crystal -> reference (M, N)
+    sites: (C,) number of sites of each crystal; atomic_numbers: (N,) -> reference (M, N)
     """
     crystal = np.repeat(np.arange(len(sites)), sites)
     reference = energies[:, crystal]
@@ -200,17 +202,10 @@ def references(model: Model, energies: np.ndarray, roles: np.ndarray, sites: np.
     by_role = np.bincount(crystal, weights=~has_reference, minlength=len(sites))[crystal] == 0
     means = np.stack([known.get(role, np.full(len(energies), np.nan)) for role in ROLES], axis=1)  # (M, 3)
     reference[:, by_role] = means[:, roles[by_role]]
+    shift = model.card.gauge.get("shift")
+    if shift:
+        reference = reference + shifts(shift, len(energies))[:, roles, atomic_numbers]
     return reference
-
-
-def _doubt(model: Model, structure: Structure, roles: Sequence[str | None]) -> str:
-    trained = model.card.elements
-    unseen = sorted({e.symbol for e in structure.elements} - set(trained)) if trained else []
-    if unseen:
-        return f"No training crystal contains {', '.join(unseen)}: the numbers are a guess."
-    if model.card.reference and not any(roles):
-        return "All training crystals are ABX3 perovskites and this is none: the numbers are a guess."
-    return ""
 
 
 @torch.no_grad()

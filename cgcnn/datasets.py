@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .structures import Crystal
 
 # Part of the cache's key: to be raised when what is cached for the same file changes.
-_CACHE_VERSION = 2
+_CACHE_VERSION = 3
 _ROWS_AT_ONCE = 1024
 _CODE = {None: -1, **{role: i for i, role in enumerate(ROLES)}}
 
@@ -35,6 +35,7 @@ class Dataset:
     ids: (C,) names; targets: (C,) float64 in the unit of the data, nan where a row has none
     split: (C,) "train", "val", "test", or "" where the table has no such column
     graphs: C crystal graphs; roles: (sum of sites,) index into `perovskite.ROLES`, -1 for none
+    volume: (C,) of the cells, cubic angstrom
     unreadable: (name, reason) of the rows left out
     """
 
@@ -45,6 +46,7 @@ class Dataset:
     split: np.ndarray
     graphs: PackedGraphs
     roles: np.ndarray
+    volume: np.ndarray
     unreadable: list[tuple[str, str]]
 
     def __len__(self) -> int:
@@ -101,6 +103,7 @@ def load_dataset(
         split=np.array(split)[built.kept],
         graphs=built.graphs,
         roles=built.roles,
+        volume=built.volume,
         unreadable=built.unreadable,
     )
 
@@ -200,11 +203,13 @@ class Built:
     """What was read of some rows.
 
     graphs: of C crystals; roles: (sum of sites,) int8, index into `perovskite.ROLES`, -1 for none
+    volume: (C,) of the cells, cubic angstrom
     kept: (C,) int64, their rows; unreadable: (name, reason) of the others
     """
 
     graphs: PackedGraphs
     roles: np.ndarray
+    volume: np.ndarray
     kept: np.ndarray
     unreadable: list[tuple[str, str]]
 
@@ -216,6 +221,7 @@ def build_rows(chunk: pl.DataFrame, settings: GraphSettings, start: int = 0, max
     """
     graphs: list[CrystalGraph] = []
     roles: list[list[int]] = []
+    volume: list[float] = []
     kept: list[int] = []
     unreadable: list[tuple[str, str]] = []
     names = row_names(chunk, start)
@@ -234,9 +240,10 @@ def build_rows(chunk: pl.DataFrame, settings: GraphSettings, start: int = 0, max
             continue
         graphs.append(graph)
         roles.append(role)
+        volume.append(abs(np.linalg.det(np.reshape(crystal[0], (3, 3)))))
         kept.append(row)
     roles = np.concatenate(roles or [np.empty(0)]).astype(np.int8)
-    return Built(PackedGraphs.from_graphs(graphs), roles, np.array(kept, dtype=np.int64), unreadable)
+    return Built(PackedGraphs.from_graphs(graphs), roles, np.array(volume), np.array(kept, dtype=np.int64), unreadable)
 
 
 def _check_distances(graph: CrystalGraph, crystal) -> None:
@@ -252,6 +259,7 @@ def _joined(parts: Sequence[Built], starts: Sequence[int]) -> Built:
     return Built(
         PackedGraphs.from_arrays({name: np.concatenate([a[name] for a in arrays]) for name in arrays[0]}),
         np.concatenate([part.roles for part in parts] or [np.empty(0, dtype=np.int8)]),
+        np.concatenate([part.volume for part in parts] or [np.empty(0)]),
         np.concatenate([part.kept + s for part, s in zip(parts, starts, strict=True)] or [np.empty(0, dtype=np.int64)]),
         [entry for part in parts for entry in part.unreadable],
     )
@@ -269,7 +277,9 @@ def _cached_graphs(source: Source, settings: GraphSettings) -> Built:
     if file.is_file():
         with np.load(file, allow_pickle=False) as stored:
             unreadable = [tuple(entry) for entry in json.loads(str(stored["unreadable"]))]
-            return Built(PackedGraphs.from_arrays(stored), stored["roles"], stored["kept"], unreadable)
+            return Built(
+                PackedGraphs.from_arrays(stored), stored["roles"], stored["volume"], stored["kept"], unreadable
+            )
     parts, starts, start = [], [], 0
     for chunk in source.chunks(_ROWS_AT_ONCE):
         parts.append(build_rows(chunk, settings, start))
@@ -279,6 +289,7 @@ def _cached_graphs(source: Source, settings: GraphSettings) -> Built:
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".part", delete=False) as part:
         unreadable = json.dumps(built.unreadable)
-        np.savez(part, **built.graphs.arrays(), roles=built.roles, kept=built.kept, unreadable=unreadable)
+        arrays = {"roles": built.roles, "volume": built.volume, "kept": built.kept}
+        np.savez(part, **built.graphs.arrays(), **arrays, unreadable=unreadable)
     Path(part.name).replace(file)
     return built

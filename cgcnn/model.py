@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -58,10 +59,16 @@ class Card:
     graph, network, training: settings as plain values; swap_consistency among those of the training
     data: name, credit, split and sizes; elements: symbols that occur in the training crystals
     members: number of independently trained networks; parameters: of one of them
-    accuracy: {"val": {"n", "mae", "rmse", "r2"}}
-    faithfulness: what `evaluation.faithfulness` measured on `val`
+    accuracy: {"val": {"n", "mae", "rmse", "r2"}}, and what `evaluation.trust` adds: "quantiles" of the absolute error,
+        "parity" map, "plain" (MAE of the additive fit)
+    faithfulness: what `evaluation.faithfulness` measured on `val`; comparison: the same of other trainings
     reference: {role: mean contribution of that role over the training crystals, one value a member}, eV
     colour_limit: end of the colour scale of contributions, eV
+    calibration: {"scale": by which the spread of the members is multiplied to be the error bar of an energy, ...}
+    gauge: {"note", "shift": {role or "": {element: what is taken off each member's contributions}}, ...}
+    agreement: of independently trained members; sanity: checks, {name: {"value", ...}}
+    domain: what the training crystals look like, see `domain`; tradeoff: {"points", "why"}, accuracy and faithfulness
+    Cards written before a field existed have its default.
     """
 
     name: str
@@ -80,6 +87,12 @@ class Card:
     comparison: dict = field(default_factory=dict)
     reference: dict[str, list[float]] = field(default_factory=dict)
     colour_limit: float = 1.0
+    calibration: dict = field(default_factory=dict)
+    gauge: dict = field(default_factory=dict)
+    agreement: dict = field(default_factory=dict)
+    sanity: dict = field(default_factory=dict)
+    domain: dict = field(default_factory=dict)
+    tradeoff: dict = field(default_factory=dict)
     citation: str = (
         "T. Xie and J. C. Grossman, Phys. Rev. Lett. 120, 145301 (2018), https://doi.org/10.1103/PhysRevLett.120.145301"
     )
@@ -131,6 +144,15 @@ class Model:
 
     def _tensors(self) -> dict[str, torch.Tensor]:
         return {f"{i}.{name}": t for i, member in enumerate(self.members) for name, t in member.state_dict().items()}
+
+    def energy_sd(self, energies: np.ndarray) -> np.ndarray | None:
+        """Error bars of energies: spread over the members times the factor that calibrates it; None for one member.
+
+        Shapes: (M, C) -> (C,)
+        """
+        if len(energies) < 2:
+            return None
+        return self.card.calibration.get("scale", 1.0) * np.std(energies, axis=0, ddof=1)
 
     def scaled(self, value: torch.Tensor) -> torch.Tensor:
         """Output of a network -> unit of the target."""
@@ -227,3 +249,14 @@ def update_card(folder: Path, **values) -> None:
     card = replace(Card.read(folder / "card.json"), **values)
     card.write(folder / "card.json.part")
     (folder / "card.json.part").replace(folder / "card.json")
+
+
+def other_head(model: Model) -> Path | None:
+    """The folder beside a model's own that holds a model of the same family with another head; None without."""
+    if model.folder is None:
+        return None
+    for folder in sorted(path.parent for path in model.folder.resolve().parent.glob("*/card.json")):
+        card = Card.read(folder / "card.json")
+        if card.family == model.card.family and card.head != model.card.head:
+            return folder
+    return None

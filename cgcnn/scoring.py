@@ -85,12 +85,12 @@ class Scores:
         row: of the crystal in the data set, counted from 0, which joins the two tables; material_id: its name there
         site: counted from 0; element: symbol; role: A, B or X of a perovskite, else null
         coordination, nearest_anion: see `coordination`; the anion is null where the site is no cation
-        contribution: eV per site, raw, mean over the members; relative: to the reference of `contributions.gauge`
+        contribution: eV per site, raw, mean over the members; relative: to the reference of `contributions.references`
         sd: of `relative` over the members; members: `relative` of each of them, raw_members: `contribution` of each;
         null for a model of one
     crystals: one row a crystal, columns of `CRYSTAL_SCHEMA`, the target under its own name, and `split`
         formula: reduced, of a perovskite in the order A, B, X; elements: symbols; n_sites; perovskite: sites have roles
-        energy: prediction, eV/atom; sd: over the members, null for a model of one
+        energy: prediction, eV/atom; sd: its error bar, see `Model.energy_sd`, null for a model of one
     about: content of `score.json`; "target column" names the column of the target in `crystals`, None without one;
         "path": where the data set was
     """
@@ -218,6 +218,7 @@ def _claim(out: Path, source: Source, model: Model, target: str | None, chunk: i
         "model hash": model.hash,
         "head": model.card.head,
         "members": len(model.members),
+        "scale of energy sd": model.card.calibration.get("scale", 1.0),
         "predicts": asdict(model.card.target),
         "colour limit": model.card.colour_limit,
         "reference": model.card.reference,
@@ -328,7 +329,7 @@ def _tables(job: _Job, model: Model, rows: pl.DataFrame, first_row: int, built) 
     """Site and crystal table of what was read of some rows."""
     graphs, roles = built.graphs, built.roles
     energies, values = _predict(model, graphs)
-    relative = values - references(model, energies, roles, graphs.sites)  # (M, N)
+    relative = values - references(model, energies, roles, graphs.sites, graphs.atomic_numbers)  # (M, N)
     shell, anion = coordination(graphs, roles, model.graph_settings)
     row = first_row + built.kept
     ids = np.array(row_names(rows, first_row), dtype=object)[built.kept]
@@ -361,7 +362,7 @@ def _tables(job: _Job, model: Model, rows: pl.DataFrame, first_row: int, built) 
         "n_sites": graphs.sites,
         "perovskite": np.add.reduceat(roles < 0, graphs.first_site) == 0,
         "energy": energies.mean(0),
-        "sd": energies.std(0, ddof=1) if several else None,
+        "sd": model.energy_sd(energies),
     }
     if job.target_column:
         columns[job.target_column] = pl.Series(column_numbers(rows, job.target)[built.kept]).fill_nan(None)

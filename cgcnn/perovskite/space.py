@@ -132,7 +132,8 @@ def scored_space(model: Model, progress: Progress | None = None) -> pl.DataFrame
     Columns: material_id, formula, a, b, x, edge (angstrom), energy, sd (eV/atom), and in eV per site, X meaning the
     mean of the three: raw_a, raw_b, raw_x; contribution_a, _b, _x relative to the mean of the same role over the
     training crystals (to the crystal's own energy for models that know no roles); sd_a, sd_b, sd_x of these, and
-    members_a, _b, _x, one value a member. Every sd is the standard deviation over the members, null for a single one.
+    members_a, _b, _x, one value a member. The sd of the energy is `Model.energy_sd`, the others are the standard
+    deviation over the members; null for a single one.
     """
     file = _cache_file(model)
     if file.is_file():
@@ -149,7 +150,11 @@ def scored_space(model: Model, progress: Progress | None = None) -> pl.DataFrame
 
 
 def _cache_file(model: Model) -> Path:
-    about = f"{_CACHE_VERSION} {model.hash} {sorted(model.card.graph.items())} {sorted(model.card.reference.items())}"
+    card = model.card
+    about = (
+        f"{_CACHE_VERSION} {model.hash} {sorted(card.graph.items())} {sorted(card.reference.items())} "
+        f"{card.calibration.get('scale')}"
+    )
     key = hashlib.sha256(about.encode() + edges().tobytes()).hexdigest()
     return cache_folder() / f"space-{key[:24]}.parquet"
 
@@ -189,7 +194,11 @@ def score_space(model: Model, rows: np.ndarray | None = None, progress: Progress
     else:
         zero = energy[..., None]
     relative = raw - zero
-    scores = [pl.Series("energy", energy.mean(0)), _spread("sd", energy)]
+    sd = model.energy_sd(energy)
+    scores = [
+        pl.Series("energy", energy.mean(0)),
+        pl.Series("sd", [None] * len(rows) if sd is None else sd, pl.Float64),
+    ]
     for i, role in enumerate("abx"):
         members = relative[..., i]  # (M, C)
         scores += [
