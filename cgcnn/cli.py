@@ -79,8 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_model(evaluate)
     evaluate.add_argument("--split", choices=("train", "val", "test", "all"), default="all")
     evaluate.add_argument("--json", action="store_true", help="print JSON")
-    evaluate.add_argument("--trust", action="store_true", help="measure everything that a card says, on "
-                          "val: accuracy, calibration, faithfulness, agreement of members, sanity checks, domain")  # fmt: skip
+    evaluate.add_argument("--trust", action="store_true", help="measure all that a card says, on val: "
+                          "accuracy, calibration, faithfulness, agreement, sanity checks, domain")  # fmt: skip
     evaluate.add_argument("--without", metavar="MODEL", help="with --trust: the same training without swap consistency")
     evaluate.add_argument("--shuffled", metavar="MODEL", help="with --trust: a training on shuffled labels")
     evaluate.add_argument("--other-head", metavar="MODEL", help="with --trust: the other pooling head (default: the "

@@ -81,9 +81,11 @@ def alignment(means: np.ndarray, sites: np.ndarray, null: np.ndarray) -> np.ndar
     return (null @ free).T
 
 
-def column_means(values: np.ndarray, found: Columns) -> np.ndarray:
-    """Mean contribution of each column; (M, S) -> (M, K)."""
-    return np.stack([np.bincount(found.of_site, weights=v) for v in values]) / found.sites
+def column_means(values: np.ndarray, column: np.ndarray, number: int) -> np.ndarray:
+    """Mean contribution of each of so many columns; values (M, S), column (S,) with -1 for sites of none -> (M, K)."""
+    inside = column >= 0
+    count = np.maximum(np.bincount(column[inside], minlength=number), 1)
+    return np.stack([np.bincount(column[inside], weights=v[inside], minlength=number) for v in values]) / count
 
 
 def shift_table(shift: np.ndarray, found: Columns) -> dict[str, dict[str, list[float]]]:

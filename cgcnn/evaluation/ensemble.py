@@ -11,7 +11,7 @@ from ..datasets import Dataset
 from ..gauge import alignment, column_means, columns, in_words, shift_table, shifts
 from ..perovskite import ROLES
 from .faithfulness import correlation, spearman
-from .sites import Scored, are_perovskites
+from .sites import Scored, are_perovskites, site_rows
 
 ONE_SD = 0.6827  # share of a normal distribution within one standard deviation
 _BINS = 10
@@ -52,26 +52,28 @@ def calibration(energies: np.ndarray, target: np.ndarray) -> dict:
     }
 
 
-def fix_gauge(data: Dataset, scored: Scored) -> dict:
+def fix_gauge(data: Dataset, train: np.ndarray, scored: Scored) -> dict:
     """What is free in the contributions of training crystals, and the shifts that align the members along it.
 
+    train: all training crystals; scored: enough of them
     -> {"note": in words, "by", "dimension", "after centring", "shift": see `gauge.shift_table`}
     """
-    by_role = are_perovskites(data, scored.crystals)
-    role = data.roles[scored.rows].astype(np.int64)
-    sites = data.graphs.sites[scored.crystals]
-    values = scored.values
-    if by_role:  # a few crystals have none: they are no part of the factorial
-        whole = np.repeat(data.roles[data.graphs.first_site[scored.crystals]] >= 0, sites)
-        values, role = values[:, whole], role[whole]
-        sites = sites[data.roles[data.graphs.first_site[scored.crystals]] >= 0]
-        numbers = data.graphs.atomic_numbers[scored.rows[whole]]
-        values = values - np.stack([values[:, role == r].mean(1) for r in range(len(ROLES))], axis=1)[:, role]
-    else:
-        numbers = data.graphs.atomic_numbers[scored.rows]
-    found = columns(numbers, role, sites, by_role)
+    by_role = are_perovskites(data, train)
+    if by_role:  # the few that have no roles are no part of the factorial
+        train = train[data.roles[data.graphs.first_site[train]] >= 0]
+    rows = site_rows(data, train)
+    role, numbers = data.roles.astype(np.int64), data.graphs.atomic_numbers
+    found = columns(numbers[rows], role[rows], data.graphs.sites[train], by_role)
     free = found.after_centring if by_role else found.null
-    shift = alignment(column_means(values, found), found.sites, free)
+    shift = np.zeros((len(scored.values), len(found.sites)))
+    if free.shape[1]:
+        column = np.full(len(numbers), -1)
+        column[rows] = found.of_site
+        values, column = scored.values, column[scored.rows]
+        if by_role:
+            own = role[scored.rows]
+            values = values - np.stack([values[:, own == r].mean(1) for r in range(len(ROLES))], axis=1)[:, own]
+        shift = alignment(column_means(values, column, len(found.sites)), found.sites, free)
     return {
         "note": in_words(found, by_role),
         "by": "role and element" if by_role else "element",

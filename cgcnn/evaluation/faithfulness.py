@@ -12,7 +12,7 @@ from .additive import additive_fit, composition_fit, perovskite_cells, true_spli
 from .exchange import exchanges
 from .sites import Scored, are_perovskites, score_crystals
 
-# An element on fewer sites has no mean worth comparing.
+# An element on fewer sites of a large data set has no mean worth comparing.
 _SITES_OF_AN_ELEMENT = 20
 
 
@@ -81,14 +81,10 @@ def booked_against_true(data: Dataset, scored: Scored) -> dict[str, dict[str, fl
     "exchanges": over pairs of one structure that differ in one element, the change per exchanged atom of what is
         booked on it, against the true one; "best r" and "best slope" are those of the same fit
     """
+    if not are_perovskites(data, scored.crystals):
+        return _on_other_crystals(data, scored)
     cells = perovskite_cells(data, scored.crystals)
-    if len(cells) >= 3:
-        found = _on_elements(data, scored, cells) | _on_pairs(data, scored, cells)
-        if are_perovskites(data, scored.crystals):
-            return found
-    else:
-        found = {}
-    return found | _on_other_crystals(data, scored)
+    return _on_elements(data, scored, cells) | _on_pairs(data, scored, cells) if len(cells) >= 3 else {}
 
 
 def _on_elements(data: Dataset, scored: Scored, cells) -> dict[str, dict]:

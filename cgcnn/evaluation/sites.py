@@ -10,13 +10,13 @@ import torch
 from ..datasets import Dataset
 from ..model import Model
 from ..perovskite import ROLES
-from .accuracy import CRYSTALS_AT_ONCE
+from .accuracy import batches
 
 # A model whose training crystals are perovskites to this share has its zero at the mean of each role. A few of them
 # relax so far from the prototype that their sites have no roles.
 _PEROVSKITES = 0.9
-# Enough crystals for the end of a colour scale.
-_ENOUGH = 20_000
+# Enough crystals of any chemistry for the end of a colour scale.
+_ENOUGH = 4000
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Scored:
 def score_crystals(model: Model, data: Dataset, crystals: np.ndarray) -> Scored:
     """Energies and raw contributions of the crystals of these indices."""
     graphs, energies, values = data.graphs, [], []
-    for start in range(0, len(crystals), CRYSTALS_AT_ONCE):
-        energy, value = model.energies_and_contributions(graphs.select(crystals[start : start + CRYSTALS_AT_ONCE]))
+    for piece in batches(graphs, crystals):
+        energy, value = model.energies_and_contributions(graphs.select(piece, model.dtype))
         energies.append(energy.double().numpy())
         values.append(value.double().numpy())
     return Scored(crystals, np.concatenate(energies, axis=1), np.concatenate(values, axis=1), site_rows(data, crystals))
@@ -64,6 +64,11 @@ def site_contributions(model: Model, data: Dataset, crystals: np.ndarray) -> tup
     return scored.values, scored.rows
 
 
+def a_few(crystals: np.ndarray, number: int) -> np.ndarray:
+    """About so many of the crystals, evenly from the whole list; all of a shorter one."""
+    return crystals[:: max(1, -(-len(crystals) // number))]
+
+
 def are_perovskites(data: Dataset, crystals: np.ndarray) -> bool:
     """Whether (nearly) all of the crystals are ABX3 perovskites."""
     return bool(np.mean(data.roles[data.graphs.first_site[crystals]] >= 0) >= _PEROVSKITES)
@@ -76,7 +81,7 @@ def role_references(model: Model, data: Dataset, crystals: np.ndarray) -> tuple[
     each crystal's own mean) for data that are not perovskites.
     """
     if not are_perovskites(data, crystals):
-        some = crystals[:: -(-len(crystals) // _ENOUGH)]
+        some = a_few(crystals, _ENOUGH)
         scored = score_crystals(model, data, some)
         own_mean = np.repeat(scored.energies.mean(0), data.graphs.sites[some])
         return {}, float(np.quantile(np.abs(scored.values.mean(0) - own_mean), 0.99))
@@ -94,8 +99,8 @@ def pooled_reference(model: Model, data: Dataset, crystals: np.ndarray) -> list[
     if model.members[0].head.exact:
         return []
     total = [torch.zeros(1)] * len(model.members)
-    for start in range(0, len(crystals), CRYSTALS_AT_ONCE):
-        batch = data.graphs.select(crystals[start : start + CRYSTALS_AT_ONCE], model.dtype)
+    for piece in batches(data.graphs, crystals):
+        batch = data.graphs.select(piece, model.dtype)
         for i, member in enumerate(model.members):
             with torch.no_grad():
                 total[i] = total[i] + member.head.pooled(*member.site_features(batch), batch).sum(0)
