@@ -72,6 +72,7 @@ page = st.navigation(
         st.Page("pages/crystal.py", title="Crystal", url_path="crystal", default=True),
         st.Page("pages/elements.py", title="Elements", url_path="elements"),
         st.Page("pages/perovskites.py", title="Perovskites", url_path="perovskites"),
+        st.Page("pages/models.py", title="Models", url_path="models"),
     ]
 )
 sidebar()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..cards import booked_error
 from ..cell import StructureError
 from ..datasets import Dataset, split_by_formula
 from ..domain import describe_domain, doubts, spread_limit
@@ -177,13 +178,11 @@ def _cells(path: Path, wanted: set) -> Iterator[tuple]:
 def tradeoff_point(model: Model, data: Dataset) -> dict[str, float | str]:
     """Accuracy and faithfulness of a training on `val`, one point of the trade-off curve.
 
-    "booked": root mean square of what is booked on an element beyond or below its true effect, eV, over the elements
-    on A and B and the anion sets; over exchanges of an element where the data are no factorial
+    "booked": see `cards.booked_error`
     """
+    if not data.split.any():
+        data = split_by_formula(data)
     lines = faithfulness(model, data, "val")
-    chosen = [lines[k] for k in ("elements A", "elements B", "anion sets") if k in lines] or [
-        lines[k] for k in ("exchanges",) if k in lines
-    ]
     return rounded(
         {
             "name": model.card.name,
@@ -191,16 +190,10 @@ def tradeoff_point(model: Model, data: Dataset) -> dict[str, float | str]:
             "epochs": model.card.training.get("epochs", 0),
             "members": len(model.members),
             "mae": accuracy(model, data, "val").mae,
-            "booked": booked_error(chosen),
+            "booked": booked_error(lines),
             **{k: [lines[k]["r"], lines[k]["slope"]] for k in lines if k in ("elements A", "elements B", "anion sets")},
         }
     )
-
-
-def booked_error(lines: list[dict]) -> float:
-    """Root mean square over all points of several lines, eV; nan for none."""
-    n = sum(entry["n"] for entry in lines)
-    return float(np.sqrt(sum(entry["n"] * entry["rmse"] ** 2 for entry in lines) / n)) if n else float("nan")
 
 
 def rounded(value, digits: int = 5):

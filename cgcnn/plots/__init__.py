@@ -8,6 +8,7 @@
     heads           contributions of one crystal by several pooling heads, side by side
     elements        elements of a data set ranked; the distribution of one of them
     perovskites     A against B, elements compared, groups, energies of a choice
+    accuracy, trust  what stands on a model's card
 
 Everything here takes plain arrays and tables; nothing knows a network.
 """
