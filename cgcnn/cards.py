@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from .model import Card
 
 # Mean absolute errors of others on the same energies, each on a split of its own. {column of the target: [(name, MAE)]}
+# Paper: Xie and Grossman (2018); matbench: leaderboard of matbench_perovskites, five folds.
 PUBLISHED = {
     "heat_of_formation_per_atom": (
-        ("CGCNN, linear pooling (Xie and Grossman 2018)", 0.130),
-        ("CGCNN (Xie and Grossman 2018)", 0.099),
+        ("linear pooling (paper)", 0.130),
+        ("CGCNN (paper)", 0.099),
         ("CGCNN (matbench)", 0.0452),
-        ("coGN, best of all (matbench)", 0.0269),
+        ("coGN (matbench, best)", 0.0269),
     ),
 }
 
@@ -163,8 +164,13 @@ def _agreement_checks(card: Card) -> list[Check]:
 def _by_role(values: dict[str, float], symbol: str) -> str:
     known = {role: v for role, v in values.items() if v is not None}
     if set(known) == {"all sites"}:
-        return f"{symbol} {known['all sites']:.2f}"
-    return f"{symbol} " + ", ".join(f"{role} {v:.2f}" for role, v in known.items())
+        return f"{symbol} {_number(known['all sites'])}"
+    return f"{symbol} " + ", ".join(f"{role} {_number(v)}" for role, v in known.items())
+
+
+def _number(value: float) -> str:
+    """Two digits and a real minus."""
+    return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _sanity_checks(card: Card) -> list[Check]:
@@ -174,7 +180,7 @@ def _sanity_checks(card: Card) -> list[Check]:
             Check(
                 "Randomised weights",
                 _by_role(line["spearman"], "ρ"),
-                "rank correlation of element means with untrained networks; asked: between −0.5 and 0.5 on A and B",
+                "rank correlation of element means with untrained networks; asked: below 0.5 in size on A and B",
                 line["passed"],
             )
         )
@@ -183,7 +189,7 @@ def _sanity_checks(card: Card) -> list[Check]:
             Check(
                 "Shuffled labels",
                 _by_role(line["spearman"], "ρ"),
-                "the same with a network trained on energies in random order; asked: between −0.5 and 0.5 on A and B",
+                "the same with a network trained on energies in random order; asked: below 0.5 in size on A and B",
                 line["passed"],
             )
         )

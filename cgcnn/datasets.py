@@ -133,6 +133,7 @@ def with_more_to_train(data: Dataset, more: Dataset) -> Dataset:
         split=np.concatenate([data.split, np.where(more.split == "train", "train", "")]),
         graphs=PackedGraphs.from_arrays({name: np.concatenate([a[name] for a in arrays]) for name in arrays[0]}),
         roles=np.concatenate([data.roles, more.roles]),
+        volume=np.concatenate([data.volume, more.volume]),
         unreadable=data.unreadable + more.unreadable,
     )
 

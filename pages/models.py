@@ -48,6 +48,9 @@ def headline(card: Card) -> None:
         facts.append(f"<span class='big'>MAE {val['mae']:.4f} <small>{unit}</small></span>")
         facts.append(f"<span>RMSE {val['rmse']:.4f}</span><span>R² {val['r2']:.4f}</span>" if val.get("r2") else "")
         facts.append(f"<span><small>on {val['n']:,} crystals of val</small></span>")
+    for name, other in card.accuracy.items():
+        if name != "val" and "mae" in other:
+            facts.append(f"<span><small>{html.escape(name)}: MAE</small> {other['mae']:.4f}</span>")
     st.html(f"{STYLE}<div class='cg-facts'>{''.join(facts)}</div>")
     split = card.data.get("split", {})
     told = [
@@ -118,7 +121,7 @@ def trust_row(card: Card) -> None:
     lines, points = faithfulness_lines(card), tradeoff_points(card)
     if not lines:
         return
-    left, right = st.columns([1.75, 1])
+    left, right = st.columns([1.75, 1]) if len(points) > 1 else (st.container(), None)
     with left:
         st.markdown("##### Is it booked on the atom that causes it?")
         figure = trust.booked_against_true(
@@ -135,18 +138,17 @@ def trust_row(card: Card) -> None:
                 "splits every pair term of the DFT energies in halves (Shapley values); a head can do better on one "
                 "site only by doing worse on another."
             )
+    if right is None:
+        return
     with right:
         st.markdown("##### What faithfulness costs")
-        if len(points) > 1:
-            figure = trust.tradeoff_plot(
-                [p.mae for p in points], [p.booked for p in points], [p.shipped for p in points],
-                [p.name for p in points], [p.note for p in points], card.target.unit, dark=dark, height=HEIGHT + 20,
-            )  # fmt: skip
-            chart(figure, f"tradeoff {card.name}")
-            why = card.tradeoff.get("why")
-            st.caption(plain(why) if why else "Low and left is better; filled: the model that is shipped.")
-        else:
-            st.caption("This model was trained in one way only; there is nothing to compare.")
+        figure = trust.tradeoff_plot(
+            [p.mae for p in points], [p.booked for p in points], [p.shipped for p in points],
+            [p.name for p in points], [p.note for p in points], card.target.unit, dark=dark, height=HEIGHT + 20,
+        )  # fmt: skip
+        chart(figure, f"tradeoff {card.name}")
+        why = card.tradeoff.get("why")
+        st.caption(plain(why) if why else "Low and left is better; filled: the model that is shipped.")
 
 
 def check_table(found: list[Check]) -> str:
@@ -185,7 +187,10 @@ def last_row(card: Card) -> None:
                 [e.chosen for e in entries], card.target.unit, dark=dark, height=HEIGHT,
             )  # fmt: skip
             chart(figure, f"others {card.name}")
-            st.caption("Filled: models that come with this software, on val. Open: others, each on a split of its own.")
+            st.caption(
+                "Filled: models that come with this software, on val. Open: the paper (Xie and Grossman 2018) and "
+                "matbench, each on a split of its own."
+            )
     if curve:
         with next(columns):
             st.markdown("##### Atoms replaced by average ones")

@@ -70,8 +70,9 @@ def trust(
     predicted = scored.energies.mean(0)
     values = aligned(data, scored, reference, gauge)
     found = {
-        "accuracy": {"val": {**errors(predicted, target).asdict(), "quantiles": error_quantiles(predicted, target),
-                             "plain": plain_error(data, train, val), "parity": parity_map(predicted, target)}},
+        "accuracy": model.card.accuracy | {
+            "val": {**errors(predicted, target).asdict(), "quantiles": error_quantiles(predicted, target),
+                    "plain": plain_error(data, train, val), "parity": parity_map(predicted, target)}},
         "faithfulness": booked_against_true(data, scored),
         "reference": reference,
         "colour_limit": float(f"{limit:.1g}"),

@@ -37,7 +37,7 @@ def booked_against_true(
                     type="line", x0=other[which], x1=value[which], y0=row, y1=row, line=dict(color=look.line, width=3),
                     layer="below", row=1, col=column,
                 )  # fmt: skip
-        figure.add_vline(x=1, line=dict(color=look.zero, width=1.4), row=1, col=column)
+        figure.add_vline(x=1, line=dict(color=look.zero, width=1.6), row=1, col=column, exclude_empty_subplots=False)
         for name, pairs, marker in kinds:
             known = [(row, pair[which]) for row, pair in zip(rows, pairs, strict=True) if pair is not None]
             if known:
@@ -85,7 +85,7 @@ def tradeoff_plot(
         template=template(dark), height=height, margin=dict(l=4, r=8, t=8, b=4),
         xaxis=dict(title_text=f"MAE on val, {unit}", zeroline=False, nticks=5, tickformat=".3f",
                    range=[min(mae) - pad, max(mae) + pad]),
-        yaxis=dict(title_text="booked wrongly, eV", rangemode="tozero", range=[0, 1.15 * max(booked)]),
+        yaxis=dict(title_text="booked wrongly, eV", title_standoff=14, rangemode="tozero", range=[0, 1.15 * max(booked)]),
     )  # fmt: skip
 
 
@@ -106,7 +106,7 @@ def substitution_plot(
         )  # fmt: skip
     return figure.update_layout(
         template=template(dark), height=height, margin=dict(l=4, r=8, t=8, b=4), showlegend=True,
-        legend=dict(x=1, y=1, xanchor="right", yanchor="top", traceorder="reversed", bgcolor="rgba(0,0,0,0)"),
-        xaxis=dict(title_text="share of the atoms replaced", tickformat=".0%", zeroline=False),
-        yaxis=dict(title_text="energy left", rangemode="tozero"),
+        legend=dict(x=0.02, y=0.02, xanchor="left", yanchor="bottom", traceorder="reversed", bgcolor="rgba(0,0,0,0)"),
+        xaxis=dict(title_text="share of the atoms replaced", tickformat=".0%", zeroline=False, range=[0, 1]),
+        yaxis=dict(title_text="energy left", title_standoff=14, rangemode="tozero", nticks=6),
     )  # fmt: skip
