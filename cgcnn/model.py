@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,6 +123,34 @@ class Card:
             raise ModelError(f"{path} is not a model card ({error}); train the model again") from error
 
 
+# What a network computes for a piece of a batch should stay in the processor's cache.
+_SITES_AT_ONCE = 200
+
+
+def cache_sized(batch: GraphBatch) -> list[GraphBatch]:
+    """The crystals of a batch in pieces of about 200 sites, which take a quarter less time than large ones."""
+    if len(batch.crystal) <= 1.5 * _SITES_AT_ONCE:
+        return [batch]
+    last = torch.bincount(batch.crystal, minlength=len(batch.sites)).cumsum(0)  # site of each crystal, and one more
+    piece = (last - 1) // _SITES_AT_ONCE
+    crystals = [0, *(torch.nonzero(piece.diff()).ravel() + 1).tolist(), len(last)]
+    sites = [0, *(int(last[c - 1]) for c in crystals[1:])]
+    edges = torch.searchsorted(batch.centre, torch.tensor(sites, device=batch.centre.device)).tolist()
+    return [
+        GraphBatch(
+            atomic_numbers=batch.atomic_numbers[i:j],
+            crystal=batch.crystal[i:j] - c,
+            sites=batch.sites[c:d],
+            centre=batch.centre[e:f] - i,
+            neighbour=batch.neighbour[e:f] - i,
+            distance=batch.distance[e:f],
+            weight=batch.weight[e:f],
+            multiplicity=None if batch.multiplicity is None else batch.multiplicity[i:j],
+        )
+        for (c, d), (i, j), (e, f) in zip(pairwise(crystals), pairwise(sites), pairwise(edges), strict=True)
+    ]
+
+
 @dataclass(frozen=True)
 class Model:
     """Networks trained alike from different seeds, and their card."""
@@ -161,15 +190,23 @@ class Model:
     @torch.no_grad()
     def energies(self, batch: GraphBatch) -> torch.Tensor:
         """Prediction of every member, (M, C), in the unit of the target."""
-        batch = batch.to(self.dtype)
-        return self.scaled(torch.stack([member(batch) for member in self.members]))
+        found = [[member(piece) for member in self.members] for piece in cache_sized(batch.to(self.dtype))]
+        return self.scaled(torch.cat([torch.stack(of_piece) for of_piece in found], dim=1))
 
     @torch.no_grad()
     def energies_and_contributions(self, batch: GraphBatch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Prediction (M, C) and raw contributions (M, N) of every member, in the unit of the target."""
-        batch = batch.to(self.dtype)
-        energies, sites = zip(*(member.energy_and_contributions(batch) for member in self.members), strict=True)
-        return self.scaled(torch.stack(energies)), self.scaled(torch.stack(sites))
+        """Prediction (M, C) and raw contributions (M, N) of every member, in the unit of the target.
+
+        Members take turns on each piece of the batch. Stacking their weights (`torch.func.vmap`) takes one to three
+        times as long, since the arrays with a number for every edge, member and feature leave the cache; what members
+        could share, the expansion of the distances, is 2 to 4 % of the time.
+        """
+        energies, sites = [], []
+        for piece in cache_sized(batch.to(self.dtype)):
+            energy, site = zip(*(member.energy_and_contributions(piece) for member in self.members), strict=True)
+            energies.append(torch.stack(energy))
+            sites.append(torch.stack(site))
+        return self.scaled(torch.cat(energies, dim=1)), self.scaled(torch.cat(sites, dim=1))
 
     def explain(self, crystals) -> Contributions | list[Contributions]:
         """What every site contributes to the predicted energy.

@@ -7,8 +7,9 @@ import pytest
 import torch
 from builders import perovskite, small_model
 
-from cgcnn.contributions import explain
-from cgcnn.model import Card, ModelError, bundled, load_model, update_card
+from cgcnn.contributions import explain, structure_graph
+from cgcnn.graph import PackedGraphs
+from cgcnn.model import Card, ModelError, bundled, cache_sized, load_model, update_card
 
 
 def test_saved_and_loaded_again(tmp_path):
@@ -82,3 +83,23 @@ def test_bundled_cards_say_what_they_must():
         assert line["r"] >= 0.98 and 0.9 <= line["slope"] <= 1.1
     without = linear.comparison["without swap consistency"]
     assert linear.mae <= 1.05 * without["accuracy"]["val"]["mae"]
+
+
+@pytest.mark.parametrize("head", ["linear", "gated"])
+def test_a_large_batch_in_pieces_gives_the_same(crystals, head):
+    """Whole crystals in every piece, also one larger than a piece, and the numbers of one at a time."""
+    model = small_model(head)
+    many = [*crystals.values()] * 12 + [perovskite() * (4, 4, 4), perovskite()]
+    graphs = PackedGraphs.from_graphs(structure_graph(c, model.graph_settings) for c in many)
+    batch = graphs.select()
+    pieces = cache_sized(batch)
+    assert len(pieces) > 2 and sum(len(p.sites) for p in pieces) == len(many)
+    for piece in pieces:
+        assert len(piece.crystal) == int(piece.sites.sum()) and piece.crystal[0] == 0
+        assert 0 <= int(piece.neighbour.min()) and int(piece.neighbour.max()) < len(piece.crystal)
+    energies, sites = model.energies_and_contributions(batch)
+    single = [model.energies_and_contributions(graphs.select([i])) for i in range(len(many))]
+    assert torch.allclose(energies, torch.cat([e for e, _ in single], dim=1), atol=1e-10)
+    assert torch.allclose(sites, torch.cat([s for _, s in single], dim=1), atol=1e-10)
+    assert torch.allclose(model.energies(batch), energies, atol=1e-12)
+    assert len(cache_sized(graphs.select([0, 1]))) == 1
