@@ -43,14 +43,14 @@ def additive_reference(scores: Scores, column: str) -> Additive | None:
     if len(data) < 3:
         return None
     fit = additive_fit(data, np.arange(len(data)))
-    rows = [(SYMBOLS[z], role, effect) for role, of in fit.effect.items() for z, effect in of.items()]
+    rows = [(SYMBOLS[z], role, effect) for role in "AB" for z, effect in fit.effect[role].items()]
     effects = pl.DataFrame(rows, schema={"element": pl.String, "role": pl.String, "effect": pl.Float64}, orient="row")
     error = fit.prediction - data.targets[fit.crystals]
     return Additive("A + B + X", column, len(fit.crystals), float(np.abs(error).mean()), effects)
 
 
 def _five_atom_perovskites(scores: Scores, column: str) -> Dataset:
-    """The crystals as a data set that has all but edges, which the fit does not need."""
+    """The crystals as a data set that has all but edges and volumes, which the fit does not need."""
     crystals = scores.crystals.filter(pl.col("perovskite"), pl.col("n_sites") == 5, pl.col(column).is_finite())
     crystals = crystals.select("row", pl.col(column).alias("target")).collect()
     sites = scores.sites.join(crystals.lazy().select("row"), on="row", how="semi", maintain_order="left")
@@ -69,6 +69,7 @@ def _five_atom_perovskites(scores: Scores, column: str) -> Dataset:
         split=np.full(n, ""),
         graphs=PackedGraphs(five, none, numbers, empty, empty, empty, empty),
         roles=roles,
+        volume=np.full(n, np.nan),
         unreadable=[],
     )
 

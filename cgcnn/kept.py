@@ -35,6 +35,7 @@ def kept_scores(dataset: str | Path, model: Model, progress: Progress | None = N
     """
     about = [VERSION, open_source(dataset).fingerprint(), model.hash, model.card.name]
     about += [model.card.graph, model.card.reference, model.card.colour_limit]
+    about += [model.card.calibration.get("scale"), model.card.gauge.get("shift")]
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
     folder = cache_folder() / "scores" / key[:24]
     with _locks.setdefault(folder, threading.Lock()):

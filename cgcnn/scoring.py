@@ -222,6 +222,7 @@ def _claim(out: Path, source: Source, model: Model, target: str | None, chunk: i
         "predicts": asdict(model.card.target),
         "colour limit": model.card.colour_limit,
         "reference": model.card.reference,
+        "gauge": model.card.gauge.get("shift"),
         "data fingerprint": source.fingerprint(),
         "rows": source.rows,
         "target in the data": target,

@@ -192,7 +192,7 @@ def substitute(model: Model, structure: Structure, sites: Sequence[int], *, foll
         elements=tuple(candidates),
         energies=all_candidates(energies[:, 1:].mean(0)),
         change=all_candidates(change.mean(0)),
-        sd=all_candidates(change.std(0, ddof=1)) if several else None,
+        sd=all_candidates(model.energy_sd(change)) if several else None,
         booked=all_candidates(booked.mean(0)),
         booked_sd=all_candidates(booked.std(0, ddof=1)) if several else None,
         edge=edge,

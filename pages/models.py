@@ -9,7 +9,7 @@ import streamlit as st
 from cgcnn.cards import Check, checks, compared_errors, faithfulness_lines, tradeoff_points
 from cgcnn.model import Card
 from cgcnn.plots import accuracy, trust
-from pages.common import chosen_card, families, is_dark, log, model_cards, plain
+from pages.common import chosen_card, enter_through_app, families, is_dark, log, model_cards, plain
 
 PLAIN_CHART = {"displayModeBar": False}
 HEIGHT = 285  # px, of the figures in a row
@@ -214,6 +214,7 @@ def main() -> None:
 
 
 try:
+    enter_through_app()
     main()
 except Exception:  # a page never shows a traceback; st.stop and reruns are no Exceptions
     log.exception("models page")

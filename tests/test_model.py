@@ -96,7 +96,7 @@ def test_a_large_batch_in_pieces_gives_the_same(crystals, head):
     assert len(pieces) > 2 and sum(len(p.sites) for p in pieces) == len(many)
     for piece in pieces:
         assert len(piece.crystal) == int(piece.sites.sum()) and piece.crystal[0] == 0
-        assert 0 <= int(piece.neighbour.min()) and int(piece.neighbour.max()) < len(piece.crystal)
+        assert int(piece.neighbour.min()) >= 0 and int(piece.neighbour.max()) < len(piece.crystal)
     energies, sites = model.energies_and_contributions(batch)
     single = [model.energies_and_contributions(graphs.select([i])) for i in range(len(many))]
     assert torch.allclose(energies, torch.cat([e for e, _ in single], dim=1), atol=1e-10)
