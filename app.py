@@ -66,7 +66,6 @@ STYLE = """<style>
 
 st.set_page_config(page_title="CGCNN: what every atom contributes", layout="wide", initial_sidebar_state=250)
 st.html(STYLE)
-st.session_state["entered"] = True  # see pages.common.enter_through_app
 page = st.navigation(
     [
         st.Page("pages/crystal.py", title="Crystal", url_path="crystal", default=True),
@@ -76,4 +75,5 @@ page = st.navigation(
     ]
 )
 sidebar()
+st.session_state["entered"] = True  # see pages.common.enter_through_app
 page.run()

@@ -122,8 +122,11 @@ def explained(model_name: str, model_hash: str, key: str, _crystal: Crystal) -> 
 
 
 def enter_through_app() -> None:
-    """Run app.py first, where Streamlit did not: it serves a new server's first request for a page past it."""
-    if "entered" not in st.session_state:
+    """Run app.py first, where Streamlit did not: it serves a new server's first request for a page past it.
+
+    `app.py` says at every run that it was there.
+    """
+    if not st.session_state.pop("entered", False):
         runpy.run_path(str(Path(__file__).resolve().parent.parent / "app.py"))
         st.stop()
 
