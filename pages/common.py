@@ -14,7 +14,7 @@ import streamlit as st
 from cgcnn.contributions import Contributions, explain
 from cgcnn.model import Card, Model, ModelError, bundled, load_model
 from cgcnn.model_choice import Choice, fitting_family
-from cgcnn.plots import theme
+from cgcnn.plots import theme, tile_frame
 from cgcnn.structures import Crystal, Unreadable, read_crystals
 from cgcnn.symmetry import Description, describe
 from cgcnn.viewer import CrystalView
@@ -230,6 +230,20 @@ def show_figure(
                         key=f"csv {key}", **save,
                     )  # fmt: skip
     return answer
+
+
+def frame_tile(key: str, figure: go.Figure, symbol: str | None) -> None:
+    """A frame around an element in a periodic table that `show_figure` shows under this key; none for None."""
+    rule = ""
+    if symbol is not None:
+        left, top, width, height = (f"{100 * share:.3f}%" for share in tile_frame(figure, symbol))
+        frame = f".st-key-{re.sub(r'[^a-zA-Z0-9_-]', '-', key)} [data-testid='stFullScreenFrame']"
+        rule = (
+            f"{frame} {{ position: relative; }} {frame}::after {{ content: ''; position: absolute; left: {left}; "
+            f"top: {top}; width: {width}; height: {height}; box-sizing: border-box; pointer-events: none; "
+            f"border: 3px solid {theme(is_dark()).accent}; border-radius: 3px; }}"
+        )
+    st.html(f"<style>{rule} </style>")
 
 
 def to_csv(table: pl.DataFrame | pd.DataFrame) -> str:

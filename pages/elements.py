@@ -21,6 +21,7 @@ from pages.common import (
     chosen_card,
     colour_limit,
     enter_through_app,
+    frame_tile,
     is_dark,
     log,
     model_cards,
@@ -256,8 +257,10 @@ def clicked(key: str, known: set[str]) -> Callable[[], None]:
 
     def choose() -> None:
         points = st.session_state[key].selection.points
-        symbol = points[0].get("customdata") if points else None
+        # A second click on the same tile takes plotly's selection away, and here it is a click like the first.
+        symbol = points[0].get("customdata") if points else st.session_state.get(f"last of {key}")
         symbol = symbol[0] if isinstance(symbol, list) else symbol
+        st.session_state[f"last of {key}"] = symbol
         if symbol in known:
             st.session_state.update(element=symbol, tab="Element")
 
@@ -266,13 +269,11 @@ def clicked(key: str, known: set[str]) -> Callable[[], None]:
 
 def show_table(shown: Shown, view: str, table: pl.DataFrame, limit: float, roles: bool) -> None:
     known = set(table["element"])
-    # Drawn before the widgets that choose them, which at the first visit have their state from the URL.
+    # Before the widgets that choose them, which at the first visit have their state from the URL.
     tab, selected = (st.session_state.get(name, st.query_params.get(name)) for name in ("tab", "element"))
     title = "mean contribution, eV" + (", upper half on A, lower half on B" if roles else "")
-    figure = periodic_table(
-        tile_values(table), limit, title=title, hover=hover_texts(table), dark=is_dark(),
-        selected=selected if tab == "Element" and selected in known else None,
-    )  # fmt: skip
+    figure = periodic_table(tile_values(table), limit, title=title, hover=hover_texts(table), dark=is_dark())
+    frame_tile("periodic table", figure, selected if tab == "Element" and selected in known else None)
     show_figure(
         figure, "periodic table", f"elements-{shown.about['model']}-{view}", data=flat(table),
         caption=zero_in_words(shown.about, view, roles), on_select=clicked("periodic table", known),

@@ -30,6 +30,7 @@ from cgcnn.plots import (
     template,
     text_on,
     theme,
+    tile_frame,
 )
 
 
@@ -264,9 +265,7 @@ def tiles(figure) -> dict:
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_periodic_table(dark):
-    figure = periodic_table(
-        {"Ti": (0.5, -3.0), "O": 0.25, "Sr": (1.0, None)}, 1.0, title="energy, eV", dark=dark, selected="Ti"
-    )
+    figure = periodic_table({"Ti": (0.5, -3.0), "O": 0.25, "Sr": (1.0, None)}, 1.0, title="energy, eV", dark=dark)
     parts = tiles(figure)
     assert len(parts) == 86 - 14  # H to Rn without the lanthanides, whose row holds no value
     upper, lower = parts["Ti"]
@@ -275,7 +274,9 @@ def test_periodic_table(dark):
     assert parts["Sr"][1][2] == parts["H"][0][2] == theme(dark).panel
     text = [t for trace in figure.data if trace.type == "scatter" and trace.mode == "text" for t in trace.text]
     assert {"<b>Ti</b>", "H", "+0.50", "−3.00", "+0.25"} <= set(text)
-    assert figure.layout.shapes[0].line.color == theme(dark).accent
+    framed = periodic_table({"Ti": 1.0}, 1.0, dark=dark, selected="Ti")
+    assert framed.layout.shapes[0].line.color == theme(dark).accent and not figure.layout.shapes
+    assert tile_frame(figure, "Ti") == pytest.approx((3 / 18, 3 / 6, 1 / 18, 1 / 6))  # fourth of 18, fourth of 6
     bar = next(t for t in figure.data if t.type == "scatter" and t.marker.showscale)
     assert (bar.marker.cmin, bar.marker.cmax) == (-1, 1) and bar.marker.colorbar.title.text == "energy, eV"
     assert bar.marker.colorbar.ticktext[0].startswith("≤") and bar.marker.colorbar.ticktext[-1].startswith("≥")
@@ -288,7 +289,7 @@ def test_rows_of_heavy_elements_are_drawn_where_they_hold_any():
 
 
 def test_ranking_has_error_bars_and_the_reference():
-    figure = ranking(["Ti", "Zr"], [1.0, -2.0], 2.0, sd=[0.1, 0.2], reference=np.array([0.5, np.nan]), selected="Zr")
+    figure = ranking(["Ti", "Zr"], [1.0, -2.0], 2.0, sd=[0.1, 0.2], reference=np.array([0.5, np.nan]))
     bars, diamonds = figure.data
     assert list(bars.customdata) == list(figure.layout.xaxis.ticktext) == ["Ti", "Zr"]
     assert list(bars.error_y.array) == [0.1, 0.2] and diamonds.y[0] == 0.5 and np.isnan(diamonds.y[1])

@@ -16,7 +16,7 @@ Everything here takes plain arrays and tables; nothing knows a network.
 from .elements import Distribution, distributions, ranking
 from .gates import gate_lines
 from .heads import head_bars, head_colours
-from .periodic_table import periodic_table
+from .periodic_table import periodic_table, tile_frame
 from .perovskites import element_comparison, element_parity, energy_histogram, group_bars, space_map
 from .sites import FIGURE_HEIGHT, site_bars
 from .style import (
@@ -64,4 +64,5 @@ __all__ = [
     "template",
     "text_on",
     "theme",
+    "tile_frame",
 ]

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from .style import contribution_colours, signed, template, theme
 
 _ROW = 38  # px, of a distribution
+_EDGE = "rgba(123, 133, 139, 0.55)"  # of bars
 
 
 def ranking(
@@ -22,7 +23,6 @@ def ranking(
     reference: np.ndarray | None = None,
     reference_name: str = "additive fit",
     axis_title: str = "contribution, eV",
-    selected: str | None = None,
     dark: bool = False,
     height: int = 250,
 ) -> go.Figure:
@@ -42,12 +42,10 @@ def ranking(
             line if np.isnan(r) else f"{line}<br>{reference_name} {signed(r)} eV"
             for line, r in zip(text, reference, strict=True)
         ]
-    edge = [look.accent if e == selected else "rgba(123, 133, 139, 0.55)" for e in symbols]
     figure = go.Figure(
         go.Bar(
             x=places, y=values, customdata=list(symbols), hovertext=text, hovertemplate="%{hovertext}<extra></extra>",
-            marker=dict(color=contribution_colours(values, limit),
-                        line=dict(color=edge, width=[2.5 if e == selected else 1 for e in symbols])),
+            marker=dict(color=contribution_colours(values, limit), line=dict(width=1, color=_EDGE)),
             error_y=None if sd is None else dict(type="data", array=np.asarray(sd), color=look.text, thickness=1.2,
                                                  width=3 if len(symbols) < 70 else 2),
             selected_marker_opacity=1, unselected_marker_opacity=1, name="network",
@@ -133,7 +131,7 @@ def distributions(
                    for g, s in zip(groups, spread, strict=True)],
         hovertemplate="%{hovertext}<extra></extra>",
     )  # fmt: skip
-    rows = max(rows or 0, len(groups))
+    rows = max(rows or 0, len(groups), 2)  # one alone leaves no room for the axis
     labels = [f"{g.label} <span style='color:{look.muted}'>{g.n:,}</span>" for g in groups]
     return figure.update_layout(
         template=template(dark), height=46 + _ROW * rows, bargap=0, barmode="overlay", hovermode="closest",

@@ -32,7 +32,8 @@ def periodic_table(
     values: element symbol -> one value, or (upper, lower) of a tile in two parts, None where there is none;
         elements that are not there stay pale; rows 7 to 9 are drawn where they hold any
     limit: end of the colour scale, in the unit of the values; title: of the colour bar, with the unit
-    hover: element symbol -> text at the pointer, HTML; selected: element with a frame around it
+    hover: element symbol -> text at the pointer, HTML
+    selected: element with a frame around it; for one that changes with clicks see `tile_frame`
     """
     look = theme(dark)
     known = {symbol: _parts(values[symbol]) for symbol in ELEMENTS if symbol in values}
@@ -66,6 +67,16 @@ def periodic_table(
         margin=dict(l=0, r=0, t=0, b=0), hovermode="closest", clickmode="event+select", dragmode=False,
         xaxis=dict(range=[0.5, COLUMNS + 0.5], **hidden), yaxis=dict(range=[bottom, -0.5], **hidden),
     )  # fmt: skip
+
+
+def tile_frame(figure: go.Figure, symbol: str) -> tuple[float, float, float, float]:
+    """Left, top, width and height of a tile, in shares of the figure, for a frame that is drawn over it.
+
+    A frame in the figure makes it another one, which Streamlit draws from nothing.
+    """
+    (left, right), (bottom, top) = figure.layout.xaxis.range, figure.layout.yaxis.range
+    width, height = 1 / (right - left), 1 / (top - bottom)
+    return (place(symbol)[0] - 0.5 - left) * width, (top - 0.5 - _y(symbol)) * height, width, height
 
 
 def _parts(value: Value) -> list[tuple[float, float, float | None]]:
