@@ -25,8 +25,6 @@ def data(tmp_path_factory) -> Path:
 
 def open_page(page, app_url: str, data: Path, query: str = ""):
     """The page on a small data set, once its periodic table stands."""
-    page.goto(app_url)  # Streamlit knows the pages by their URL only after it has shown one
-    page.locator("iframe").first.wait_for(timeout=60_000)
     page.goto(f"{app_url}/elements?data=Path+on+this+machine&path={quote(str(data))}&head=linear{query}")
     table = figure(page, "periodic-table")
     table.wait_for(timeout=60_000)
@@ -66,7 +64,7 @@ def test_click_on_a_tile_opens_the_element_and_its_crystals(page, app_url, data)
     assert page.get_by_text("Lowest Nb on B").is_visible()
     figure(page, "distribution-nearest-anion").wait_for()
     click_first_crystal(page)
-    page.get_by_text("5 atoms").wait_for()
+    page.get_by_text("5 atoms", exact=True).wait_for()
     assert "/elements" not in page.url
     assert page.get_by_text("NbO3").first.is_visible()
     page.get_by_role("link", name="Elements").click()  # and the page is as it was
