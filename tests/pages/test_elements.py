@@ -282,7 +282,7 @@ def test_a_ranking_that_is_not_to_be_trusted(monkeypatch):
     app = open_page(head="gated")
     assert "do not trust this ranking" in words(app) and "r = 0.50" in words(app)
     healthy(app.button(key="to linear").click().run())
-    assert app.radio[0].value == "linear" and "do not trust" not in words(app)
+    assert "by perovskite-linear" in words(app) and "do not trust" not in words(app)
     st.cache_data.clear()
 
 
