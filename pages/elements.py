@@ -102,8 +102,9 @@ def compared(key: str, view: str, roles: bool, perovskite: bool | None, _shown: 
 def choose_view(shown: Shown, roles: bool) -> str:
     """What zero is: one of `atlas.VIEWS`."""
     offered = [label for label, name in VIEWS.items() if name != "element" or has_element_view(shown)]
+    recall("view", offered)
     chosen = st.segmented_control(
-        "Contributions", offered, default=offered[0], required=True, key="view", bind="query-params",
+        "Contributions", offered, required=True, key="view", bind="query-params",
         help="\n\n".join(f"**{label}**: {zero_in_words(shown.about, VIEWS[label], roles)}" for label in offered),
     )  # fmt: skip
     return VIEWS[chosen]
@@ -118,9 +119,10 @@ def choose_kind(shown: Shown, content: dict) -> bool | None:
     kinds = content["kinds"]
     if not shown.about["reference"] or len(kinds) < 2:
         return None
+    offered = sorted(KINDS, key=lambda kind: -kinds[KINDS[kind]])
+    recall("kind", offered)
     chosen = st.segmented_control(
-        "Crystals", list(KINDS), default="perovskites" if kinds[True] >= kinds[False] else "others", required=True,
-        key="kind", bind="query-params", label_visibility="collapsed",
+        "Crystals", offered, required=True, key="kind", bind="query-params", label_visibility="collapsed",
         help=f"{kinds[True]:,} perovskites, {kinds[False]:,} others. Values are relative to the mean of their role in "
         "perovskites, and to the mean of their own crystal in others, so the two are not mixed.",
     )  # fmt: skip
@@ -292,11 +294,12 @@ def show_ranking(shown: Shown, view: str, filters: dict, table: pl.DataFrame, li
     present = [role for role in ("A", "B", "X") if role in table["role"].to_list()]
     choice = dict(required=True, label_visibility="collapsed")
     orders = ["by Mendeleev number", "by value"]
-    recall("role", present)
     recall("order", orders)
+    if present:
+        recall("role", present)
     line = st.container(horizontal=True, vertical_alignment="center", gap="medium")
-    role = line.segmented_control("Role", present, default=present[0], key="role", **choice) if present else None
-    order = line.segmented_control("Order", orders, default=orders[0], key="order", **choice)
+    role = line.segmented_control("Role", present, key="role", **choice) if present else None
+    order = line.segmented_control("Order", orders, key="order", **choice)
     changed = dict(role=role if [role] != present[:1] else None, order=order if order != orders[0] else None)
     show_in_url(element=None, **changed)
     rows = table.filter(of_role(role))
@@ -520,13 +523,13 @@ def remember() -> None:
 
 
 def recall(name: str, options: list) -> None:
-    """Before a widget in a tab: what it was when its tab was last open, or what the URL says.
+    """Before a widget: what it was when it was last there, or what the URL says, or the first of its options.
 
-    Such widgets are not bound to the URL, since Streamlit would not write there what a click elsewhere has set.
+    Widgets in a tab are not bound to the URL, since Streamlit would not write there what a click elsewhere has set.
     """
-    known = st.session_state.get("elements page", {}).get(name, st.query_params.get(name))
-    if name not in st.session_state and known in options:
-        st.session_state[name] = known
+    if st.session_state.get(name) not in options:
+        known = st.session_state.get("elements page", {}).get(name, st.query_params.get(name))
+        st.session_state[name] = known if known in options else options[0]
 
 
 def show_in_url(**choices: str | None) -> None:
