@@ -258,7 +258,7 @@ def tradeoff_points(card: Card) -> list[TradeoffPoint]:
     points = card.tradeoff.get("points")
     if points:
         return [
-            TradeoffPoint(p["name"], p["mae"], p["booked"], i == 0, _settings_note(p))
+            TradeoffPoint(p["name"], p["mae"], p["booked"], i == 0, _settings_note(p, card.head))
             for i, p in enumerate(points)
             if p.get("booked") is not None
         ]
@@ -290,12 +290,16 @@ def _mae(found: dict) -> float | None:
     return found.get("accuracy", {}).get("val", {}).get("mae")
 
 
-def _settings_note(point: dict) -> str:
+def _settings_note(point: dict, head: str) -> str:
+    """What tells a point from the others; its head only where it is not that of the card."""
     members = point.get("members", 1)
-    return (
-        f"λ {point.get('swap_consistency', 0.0):g}, {point.get('epochs', 0)} epochs, "
-        f"{members} network{'s' if members > 1 else ''}"
-    )
+    parts = [
+        f"λ {point.get('swap_consistency', 0.0):g}",
+        f"{point.get('epochs', 0)} epochs",
+        f"{members} network{'s' if members > 1 else ''}",
+    ]
+    own = point.get("head", head)
+    return ", ".join(parts if own == head else [own, *parts])
 
 
 @dataclass(frozen=True)

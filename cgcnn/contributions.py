@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from .domain import doubts
 from .gauge import shifts
 from .graph import CrystalGraph, GraphSettings, PackedGraphs, build_graph
 from .model import Model
-from .network.pooling import GatedPooling
 from .perovskite import ROLES, site_roles
 
 if TYPE_CHECKING:
@@ -136,8 +134,7 @@ def explain(model: Model, structures: Sequence[Structure]) -> list[Contributions
 def _explain_together(model: Model, structures: list[Structure]) -> list[Contributions]:
     graphs = PackedGraphs.from_graphs(structure_graph(s, model.graph_settings) for s in structures)
     batch = graphs.select(dtype=model.dtype)
-    energies, sites = (t.double().numpy() for t in model.energies_and_contributions(batch))  # (M, C), (M, N)
-    gates = _gate_openings(model, batch)
+    energies, sites, gates = (None if t is None else t.double().numpy() for t in model.explained(batch))
     roles = [site_roles(s.lattice.matrix, s.atomic_numbers, s.frac_coords) for s in structures]
     codes = np.array([-1 if role is None else ROLES.index(role) for own in roles for role in own], dtype=np.int64)
     reference = references(model, energies, codes, graphs.sites, graphs.atomic_numbers)
@@ -161,7 +158,7 @@ def _explain_together(model: Model, structures: list[Structure]) -> list[Contrib
                 role=tuple(roles[c]),
                 reference_note=reference_note(model, energies[:, c], roles[c], reference[:, rows]),
                 quadrature_error=float(np.abs(sites[:, rows].mean(1) - energies[:, c]).max()),
-                gate=None if gates is None else gates[rows],
+                gate=None if gates is None else gates[:, rows].mean(0),
                 doubt=doubt[c],
                 unit=model.card.target.site_unit,
                 energy_unit=model.card.target.unit,
@@ -206,12 +203,3 @@ def references(
     if shift:
         reference = reference + shifts(shift, len(energies))[:, roles, atomic_numbers]
     return reference
-
-
-@torch.no_grad()
-def _gate_openings(model: Model, batch) -> np.ndarray | None:
-    """Mean gate opening of every site, (N,); None for heads without a gate."""
-    if not isinstance(model.members[0].head, GatedPooling):
-        return None
-    batch = batch.to(model.dtype)
-    return torch.stack([m.head.gate_opening(*m.site_features(batch)) for m in model.members]).mean(0).numpy()

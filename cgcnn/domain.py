@@ -144,6 +144,7 @@ def _by_elements(trained: Sequence[str], perovskites: bool, numbers: np.ndarray,
 
 
 def _never_seen(symbols: Sequence[str]) -> str:
+    symbols = ["I (iodine)" if symbol == "I" else symbol for symbol in symbols]  # no pronoun
     return f"{_listed(symbols)} {'were' if len(symbols) > 1 else 'was'} never seen in training: {_GUESS}"
 
 

@@ -18,9 +18,10 @@ from safetensors.torch import load_file, save_file
 
 from .graph import GraphBatch, GraphSettings
 from .network import CrystalNetwork, NetworkSettings
+from .network.pooling import GatedPooling
 
 if TYPE_CHECKING:
-    from .contributions import Contributions
+    pass
 
 LOGIT = "logit"  # unit of a classifier's target: the log-odds of class 1
 
@@ -201,26 +202,22 @@ class Model:
         times as long, since the arrays with a number for every edge, member and feature leave the cache; what members
         could share, the expansion of the distances, is 2 to 4 % of the time.
         """
-        energies, sites = [], []
+        return self.explained(batch)[:2]
+
+    @torch.no_grad()
+    def explained(self, batch: GraphBatch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """`energies_and_contributions`, and the mean gate opening (M, N) of the gated head, None for others."""
+        energies, sites, gates = [], [], []
         for piece in cache_sized(batch.to(self.dtype)):
-            energy, site = zip(*(member.energy_and_contributions(piece) for member in self.members), strict=True)
-            energies.append(torch.stack(energy))
-            sites.append(torch.stack(site))
-        return self.scaled(torch.cat(energies, dim=1)), self.scaled(torch.cat(sites, dim=1))
-
-    def explain(self, crystals) -> Contributions | list[Contributions]:
-        """What every site contributes to the predicted energy.
-
-        crystals: a pymatgen Structure, ASE Atoms or the name of a file, which holds one crystal, or a list of these, in
-            which files may hold several -> a list, one result a crystal
-        Raises ValueError, in a sentence, for what gives no crystal.
-        """
-        from .contributions import explain
-        from .structures import structures_from
-
-        structures, single = structures_from(crystals)
-        results = explain(self, structures)
-        return results[0] if single else results
+            heads = [member.head for member in self.members]
+            features = [member.site_features(piece) for member in self.members]
+            found = [head.energy_and_contributions(*v, piece) for head, v in zip(heads, features, strict=True)]
+            energies.append(torch.stack([energy for energy, _ in found]))
+            sites.append(torch.stack([site for _, site in found]))
+            if isinstance(heads[0], GatedPooling):
+                gates.append(torch.stack([h.gate_opening(*v) for h, v in zip(heads, features, strict=True)]))
+        gate = torch.cat(gates, dim=1) if gates else None
+        return self.scaled(torch.cat(energies, dim=1)), self.scaled(torch.cat(sites, dim=1)), gate
 
     @property
     def dtype(self) -> torch.dtype:

@@ -59,7 +59,7 @@ def test_runs_without_pytorch_geometric(group, without_cgconv):
     rows = measured(group, SMALL[:1], ONCE)
     assert rows and all(row.ours > 0 and row.cell == "5 atoms, ideal" for row in rows)
     compared = {row.step for row in rows if row.field is not None}
-    assert bool(compared) == (group.name in ("Reading", "Graph"))
+    assert bool(compared) == (group.name in ("Reading", "Graph", "Ensembles"))
     text = group_text(group, rows)
     assert all(row.step in text for row in rows)
     assert max(map(len, text.splitlines())) <= 74

@@ -80,6 +80,8 @@ def test_tradeoff_from_the_comparison_and_from_points():
               {"name": "b", "mae": 0.1, "booked": None}]  # fmt: skip
     (found,) = tradeoff_points(card(tradeoff={"points": points, "why": ""}))
     assert found.note == "λ 0.3, 9 epochs, 2 networks"
+    (found,) = tradeoff_points(card(tradeoff={"points": [points[0] | {"head": "gated"}], "why": ""}))
+    assert found.note == "gated, λ 0.3, 9 epochs, 2 networks"
 
 
 def test_published_errors_of_the_same_target_only():

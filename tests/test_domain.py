@@ -31,6 +31,7 @@ def test_a_training_crystal_is_in_the_domain(model):
 
 def test_unseen_elements(model):
     assert doubt(model, "Sr", "Xe") == "Xe was never seen in training: the numbers are a guess."
+    assert doubt(model, "Sr", "Ti", ("I", "I", "I")).startswith("I (iodine) was never seen")
     assert "Rn and Xe were never seen" in doubt(model, "Xe", "Rn") or "Xe and Rn were never" in doubt(model, "Xe", "Rn")
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from ..cell import HEAVIEST
 from ..contributions import references
 from ..datasets import Dataset
 from ..graph import PackedGraphs, build_graph
@@ -145,20 +146,25 @@ class _Average:
     of_role: dict[int, int]
 
 
-def _with_average_atoms(model: Model, data: Dataset, crystals: np.ndarray, by_role: bool) -> _Average:
-    """Rows of elements that do not occur are given the mean features of the atoms of a role in these crystals."""
+def _with_average_atoms(model: Model, data: Dataset, crystals: np.ndarray, by_role: bool) -> _Average | None:
+    """Rows of elements that do not occur are given the mean features of the atoms of a role in these crystals.
+
+    None where too many elements occur to leave such rows.
+    """
     rows = site_rows(data, crystals)
     role, numbers = data.roles[rows], data.graphs.atomic_numbers[rows]
     occurring = set(np.unique(data.graphs.atomic_numbers).tolist())
-    spare = [z for z in range(103, 0, -1) if z not in occurring]
+    spare = [z for z in range(HEAVIEST, -1, -1) if z not in occurring]  # 0 is no element
     groups = {i: numbers[role == i] for i in range(len(ROLES)) if np.any(role == i)} if by_role else {-1: numbers}
+    if len(spare) < len(groups):
+        return None
     of_role = dict(zip(groups, spare, strict=False))
     members = []
     for member in model.members:
         copy = deepcopy(member)
         with torch.no_grad():
             for code, stand_in in of_role.items():
-                share = torch.from_numpy(np.bincount(groups[code], minlength=104) / len(groups[code]))
+                share = torch.from_numpy(np.bincount(groups[code], minlength=HEAVIEST + 1) / len(groups[code]))
                 for name in ("table", "free"):
                     rows_of = getattr(copy.embedding, name, None)
                     if rows_of is not None:
@@ -181,6 +187,8 @@ def substitution_curve(
     """
     some = np.linspace(0, len(scored.crystals) - 1, min(crystals, len(scored.crystals))).astype(int)
     average = _with_average_atoms(model, data, scored.crystals, by_role)
+    if average is None:
+        return None
     first = np.concatenate([[0], np.cumsum(data.graphs.sites[scored.crystals])])
     rng = np.random.default_rng(0)
     left_ranked, left_random = [], []

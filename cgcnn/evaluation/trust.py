@@ -187,6 +187,7 @@ def tradeoff_point(model: Model, data: Dataset) -> dict[str, float | str]:
     return rounded(
         {
             "name": model.card.name,
+            "head": model.card.head,
             "swap_consistency": model.card.training.get("swap_consistency", 0.0),
             "epochs": model.card.training.get("epochs", 0),
             "members": len(model.members),

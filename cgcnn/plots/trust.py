@@ -83,7 +83,7 @@ def tradeoff_plot(
     pad = 0.3 * (max(mae) - min(mae)) or 0.1 * max(mae)
     return figure.update_layout(
         template=template(dark), height=height, margin=dict(l=4, r=8, t=8, b=4),
-        xaxis=dict(title_text=f"MAE on val, {unit}", zeroline=False, nticks=5, tickformat=".3f",
+        xaxis=dict(title_text=f"MAE on val, {unit}", zeroline=False, nticks=5,
                    range=[min(mae) - pad, max(mae) + pad]),
         yaxis=dict(title_text="booked wrongly, eV", title_standoff=14, range=[0, 1.15 * max(booked)]),
     )  # fmt: skip

@@ -32,12 +32,13 @@ MEASURED = dict(
 PARITY = {"low": 0.0, "high": 1.0, "bins": 4, "target": [0, 3], "predicted": [0, 3], "crystals": [5, 1]}
 
 
-def page(monkeypatch, **fields) -> AppTest:
+def page(monkeypatch, head: str = "linear", **fields) -> AppTest:
     """The page, with these fields on every card."""
     cards = [replace(card, **fields) for card in bundled()]
     monkeypatch.setattr(pages.common, "bundled", lambda: cards)
     pages.common.model_cards.clear()
     app = AppTest.from_file(APP, default_timeout=60)
+    app.query_params["head"] = head
     app.run()
     app.switch_page("pages/models.py").run()
     assert not app.exception and not app.error
@@ -58,9 +59,7 @@ def test_everything_measured_is_shown(monkeypatch, head):
     accuracy = {"val": {"n": 3890, "mae": 0.0317, "rmse": 0.05, "r2": 0.99, "plain": 0.25, "parity": PARITY,
                         "quantiles": {"0.5": 0.02, "0.95": 0.09}},
                 "val, built cells": {"n": 9, "mae": 0.0612}}  # fmt: skip
-    app = page(monkeypatch, accuracy=accuracy, **MEASURED)
-    app.radio(key="head").set_value(head).run()
-    assert not app.exception and not app.error
+    app = page(monkeypatch, head, accuracy=accuracy, **MEASURED)
     card = next(c for c in bundled() if c.head == head)
     said = html(app)
     assert card.name in said and "0.0317" in said and "3,890" in said and "0.0612" in said
