@@ -1,4 +1,4 @@
-"""Take the pictures of the README: start the app, open it in Chromium, write docs/crystal.png.
+"""Take the pictures of the README: start the app, open its pages in Chromium, write docs/*.png.
 
 python docs/screenshots.py
 """
@@ -64,16 +64,27 @@ def chromium_program() -> str:
     return found
 
 
+# Page of the README -> its address, and what is on it once it is finished.
+PICTURES = {
+    "crystal": ("?example=BaTaO2N+%28ordered%29&head=linear", "stDataFrame"),
+    "elements": ("elements?head=linear&tab=Element&element=Ti", "stPlotlyChart"),
+    "perovskites": ("perovskites?head=linear", "stPlotlyChart"),
+}
+
+
 def main() -> None:
     log = Path(tempfile.mkdtemp()) / "terminal.txt"
     with running_app(log) as url, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium_program(), args=SOFTWARE_WEBGL)
-        page = browser.new_page(viewport=dict(width=1280, height=760), color_scheme="light")
-        page.goto(f"{url}/?example=BaTaO2N+%28ordered%29&head=linear")
-        page.frame_locator("iframe").first.locator("canvas").first.wait_for(timeout=60_000)
-        page.get_by_test_id("stDataFrame").wait_for()
-        page.wait_for_timeout(2500)  # fonts, the bars' animation, the last frame of the scene
-        page.screenshot(path=ROOT / "docs" / "crystal.png")
+        for name, (address, last) in PICTURES.items():
+            page = browser.new_page(viewport=dict(width=1280, height=760), color_scheme="light")
+            page.goto(f"{url}/{address}")
+            if name == "crystal":
+                page.frame_locator("iframe").first.locator("canvas").first.wait_for(timeout=60_000)
+            page.get_by_test_id(last).first.wait_for(timeout=180_000)  # the space may have to be scored first
+            page.wait_for_timeout(4000)  # fonts, animations, the last frame of the scene
+            page.screenshot(path=ROOT / "docs" / f"{name}.png")
+            page.close()
         browser.close()
 
 
