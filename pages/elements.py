@@ -168,7 +168,9 @@ def headline(shown: Shown, left: tuple[int, int] | None) -> None:
     counted = f"{crystals:,} of {every:,} crystals" if crystals != every else number_of(crystals, "crystal")
     name = about["data"] if left else f"training crystals of {about['model']}"
     name = f"{SPACE}, ideal cells" if shown.is_space else name
+    built = shown.card.accuracy.get("val, built cells") if shown.is_space else None
     of = f"{about['predicts']['short']} by {about['model']}"
+    of += f", good to {built['mae']:.2f} {about['predicts']['unit']} on such cells" if built else ""
     st.html(
         f"<div style='font-variant-numeric: tabular-nums'><b>{html.escape(name)}</b> &ensp;{counted} &ensp;"
         f"{number_of(sites, 'site')} &ensp;<span style='opacity:.72'>{html.escape(of)}</span></div>"

@@ -277,10 +277,10 @@ def peak_memory(tmp_path: Path, linear: Path, n: int) -> float:
 
 
 def test_memory_is_flat_in_the_number_of_crystals(tmp_path, linear):
-    small = peak_memory(tmp_path, linear, 512)
+    small = peak_memory(tmp_path, linear, 3000)
     # How the allocator places its blocks varies by tens of MB; memory that grows with the crystals shows in every run.
-    larger = (peak_memory(tmp_path, linear, n) for n in (6000, 6001, 6002))
-    assert any(large - small < 30 for large in larger)  # the larger file holds 52 MB of text, as Python objects more
+    larger = (peak_memory(tmp_path, linear, n) for n in (9000, 9001, 9002))
+    assert any(large - small < 30 for large in larger)  # 52 MB more of text, as Python objects more
 
 
 def test_float32_scores_are_good_to_microvolts(tmp_path):
