@@ -66,7 +66,7 @@ def test_what_is_no_model_is_refused(tmp_path):
 
 def test_bundled_cards_say_what_they_must():
     """Data, split, parameters, epochs, seconds, accuracy, credit; the linear one with and without swap consistency."""
-    cards = {card.head: card for card in bundled()}
+    cards = {card.head: card for card in bundled() if card.family == "perovskite"}
     assert set(cards) == {"gated", "linear"}
     for card in cards.values():
         assert card.name == f"perovskite-{card.head}" and card.family == "perovskite"

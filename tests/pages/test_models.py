@@ -26,6 +26,7 @@ MEASURED = dict(
     gauge={"note": "2 independent shifts.", "by": "role and element", "dimension": 2, "after centring": 0, "shift": {}},
     sanity={"substitution": {"replaced": [0, 0.5, 1], "ranked": [1, 0.4, 0], "random": [1, 0.6, 0], "area": 0.8,
                              "better": 0.7, "crystals": 9, "passed": True}},
+    agreement={},
     domain={"val": {"warned": 0.03, "mae warned": 0.1, "mae others": 0.03}},
     tradeoff={"points": [], "why": ""},
 )  # fmt: skip
@@ -60,7 +61,7 @@ def test_everything_measured_is_shown(monkeypatch, head):
                         "quantiles": {"0.5": 0.02, "0.95": 0.09}},
                 "val, built cells": {"n": 9, "mae": 0.0612}}  # fmt: skip
     app = page(monkeypatch, head, accuracy=accuracy, **MEASURED)
-    card = next(c for c in bundled() if c.head == head)
+    card = next(c for c in bundled() if (c.family, c.head) == ("perovskite", head))
     said = html(app)
     assert card.name in said and "0.0317" in said and "3,890" in said and "0.0612" in said
     assert charts(app) == 7  # parity, curves, error bars; booked, trade-off; others, substitution
