@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 LOGIT = "logit"  # unit of a classifier's target: the log-odds of class 1
 
+if TYPE_CHECKING:
+    from .contributions import Contributions
+
 BUNDLED = Path(__file__).resolve().parent.parent / "models"
 
 
@@ -218,6 +221,20 @@ class Model:
                 gates.append(torch.stack([h.gate_opening(*v) for h, v in zip(heads, features, strict=True)]))
         gate = torch.cat(gates, dim=1) if gates else None
         return self.scaled(torch.cat(energies, dim=1)), self.scaled(torch.cat(sites, dim=1)), gate
+
+    def explain(self, crystals) -> Contributions | list[Contributions]:
+        """What every site contributes to the predicted energy.
+
+        crystals: a pymatgen Structure, ASE Atoms or the name of a file, which holds one crystal, or a list of these, in
+            which files may hold several -> a list, one result a crystal
+        Raises ValueError, in a sentence, for what gives no crystal.
+        """
+        from .contributions import explain
+        from .structures import structures_from
+
+        structures, single = structures_from(crystals)
+        results = explain(self, structures)
+        return results[0] if single else results
 
     @property
     def dtype(self) -> torch.dtype:

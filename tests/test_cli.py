@@ -132,7 +132,7 @@ def _write(folder: Path) -> Path:
 
 
 def test_import_is_light():
-    """`import cgcnn` and everything the app needs of it leave Lightning and Streamlit alone, within 2.5 s of processor time."""
+    """`import cgcnn` and all that the app needs of it leave Lightning and Streamlit alone: 2.5 s of processor time."""
     code = (
         "import sys, time; start = time.process_time(); import cgcnn, cgcnn.contributions; "
         "print(time.process_time() - start, 'lightning' in sys.modules, 'streamlit' in sys.modules)"
