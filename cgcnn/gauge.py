@@ -48,8 +48,11 @@ class Columns:
 def null_space(matrix: np.ndarray) -> np.ndarray:
     """Orthonormal basis of {x: matrix x = 0}; (R, K) -> (K, D)."""
     rows = np.unique(matrix, axis=0)
+    size = max(rows.shape)
+    if len(rows) > rows.shape[1]:
+        rows = np.linalg.qr(rows, mode="r")  # the same null space, with K rows instead of one for every composition
     _, singular, basis = np.linalg.svd(rows, full_matrices=True)
-    tolerance = max(rows.shape) * np.finfo(float).eps * max(singular.max(initial=0.0), 1.0)
+    tolerance = size * np.finfo(float).eps * max(singular.max(initial=0.0), 1.0)
     return basis[np.count_nonzero(singular > tolerance) :].T
 
 
