@@ -28,11 +28,14 @@ def with_swaps(crystal: Crystal) -> Crystal:
         for text in state["swaps"]:
             steps.append(Swap.read(text).of(steps[-1]))
     except ValueError as error:
-        st.warning(f"The swap in the address does not fit this crystal, which is shown as it is: {plain(str(error))}.")
-        state["swaps"], steps = [], steps[:1]
+        text = f"The swap in the address does not fit this crystal, which is shown as it is: {plain(str(error))}."
+        state["swaps"], steps, state["refused"] = [], steps[:1], (base, text)
     if not state["swaps"]:
+        if state.get("refused", ("", ""))[0] == base:  # kept, since the page may run again before it is seen
+            st.warning(state["refused"][1])
         st.query_params.pop("swap", None)
         return crystal
+    state.pop("refused", None)
     st.query_params["swap"] = ";".join(state["swaps"])
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(
