@@ -69,7 +69,7 @@ def models(tmp_path, monkeypatch):
             )
         replace(model, card=card).save(folder / name)
     monkeypatch.setattr(cgcnn.model, "BUNDLED", folder)
-    monkeypatch.setattr("cgcnn.perovskite.space.scored_space", invented)
+    monkeypatch.setattr("pages.space.data.scored_space", invented)
     monkeypatch.setenv("CGCNN_CACHE", str(tmp_path / "cache"))
     clear()
     yield folder
