@@ -8,6 +8,7 @@ the partition into elements until it no longer changes (colour refinement: B. We
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 
 import numpy as np
@@ -90,11 +91,12 @@ class DistinctSites:
         self.first_site = np.cumsum(sites) - sites
 
     @classmethod
-    def of(cls, graphs: PackedGraphs) -> DistinctSites:
+    def of(cls, graphs: Iterable[CrystalGraph]) -> DistinctSites:
         """Those of whole crystal graphs."""
-        found = [distinct_sites(graphs[i]) for i in range(len(graphs))]
+        found = [distinct_sites(graph) for graph in graphs]
         node = np.concatenate([node for _, node in found] or [np.empty(0, dtype=np.int64)])
-        return cls(PackedGraphs.from_graphs(graph for graph, _ in found), node, graphs.sites)
+        sites = np.array([len(node) for _, node in found], dtype=np.int64)
+        return cls(PackedGraphs.from_graphs(graph for graph, _ in found), node, sites)
 
     @classmethod
     def all_sites(cls, graphs: PackedGraphs) -> DistinctSites:
@@ -111,3 +113,8 @@ class DistinctSites:
         chosen = crystals[places]
         sites = self.sites[chosen]
         return np.repeat(first_node[places], sites) + self.node[ranges(self.first_site[chosen], sites)]
+
+    def rows_of_all(self) -> np.ndarray:
+        """Row of the node of every site of all crystals in a batch of them all, one crystal after another; (S,)."""
+        everything = np.arange(len(self.sites))
+        return self.rows(everything, everything)

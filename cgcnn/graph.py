@@ -8,7 +8,7 @@ that is 1 up to the distance d12 of the 12th neighbour and falls smoothly to 0 b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 
 import numpy as np
@@ -259,6 +259,9 @@ class PackedGraphs:
 
     def __len__(self) -> int:
         return len(self.sites)
+
+    def __iter__(self) -> Iterator[CrystalGraph]:
+        return map(self.__getitem__, range(len(self)))
 
     def numbers_of(self, crystal: int) -> np.ndarray:
         """Atomic numbers of one crystal, (N,)."""

@@ -20,9 +20,9 @@ def perovskite(
     return Structure(Lattice.cubic(edge), [a, b, *x], frac)
 
 
-def small_network(head: str, form: str = "eq5", **settings) -> CrystalNetwork:
-    """An untrained network in double precision, weights from a fixed seed."""
-    torch.manual_seed(0)
+def small_network(head: str, form: str = "eq5", seed: int = 0, **settings) -> CrystalNetwork:
+    """An untrained network in double precision, weights from the seed."""
+    torch.manual_seed(seed)
     network = CrystalNetwork(
         NetworkSettings(head, form, width=16, convolutions=3, crystal_width=24, **settings)
     ).double()
@@ -31,9 +31,9 @@ def small_network(head: str, form: str = "eq5", **settings) -> CrystalNetwork:
     return network.eval().requires_grad_(False)
 
 
-def small_model(head: str, form: str = "eq5", **graph) -> Model:
+def small_model(head: str, form: str = "eq5", seed: int = 0, **graph) -> Model:
     """A model around an untrained network."""
     settings = GraphSettings(**graph)
-    network = small_network(head, form)
+    network = small_network(head, form, seed)
     target = Target("energy", "energy", "energy", "eV/atom", mean=-1.0, sd=0.7)
     return Model((network,), Card("small", "small", head, target, settings.asdict(), network.settings.asdict()))

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from ..datasets import Dataset
+from ..distinct import DistinctSites
 from ..graph import PackedGraphs
 from ..model import Model
 
@@ -36,9 +37,18 @@ def batches(graphs: PackedGraphs, crystals: np.ndarray) -> Iterator[np.ndarray]:
         yield from np.split(crystals, np.flatnonzero(np.diff(piece)) + 1)
 
 
+def distinct_batches(graphs: PackedGraphs, crystals: np.ndarray) -> Iterator[DistinctSites]:
+    """The crystals in their order, in such pieces, with sites that are alike computed once."""
+    for piece in batches(graphs, crystals):
+        yield DistinctSites.of([graphs[crystal] for crystal in piece])
+
+
 def member_energies(model: Model, graphs: PackedGraphs, crystals: np.ndarray) -> np.ndarray:
     """Prediction of every member for the crystals of these indices, (M, C)."""
-    found = [model.energies(graphs.select(c, model.dtype)).double().numpy() for c in batches(graphs, crystals)]
+    found = [
+        model.energies(piece.graphs.select(dtype=model.dtype)).double().numpy()
+        for piece in distinct_batches(graphs, crystals)
+    ]
     return np.concatenate(found, axis=1)
 
 

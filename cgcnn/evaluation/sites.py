@@ -10,7 +10,7 @@ import torch
 from ..datasets import Dataset
 from ..model import Model
 from ..perovskite import ROLES
-from .accuracy import batches
+from .accuracy import distinct_batches
 
 # A model whose training crystals are perovskites to this share has its zero at the mean of each role. A few of them
 # relax so far from the prototype that their sites have no roles.
@@ -42,10 +42,10 @@ class Scored:
 def score_crystals(model: Model, data: Dataset, crystals: np.ndarray) -> Scored:
     """Energies and raw contributions of the crystals of these indices."""
     graphs, energies, values = data.graphs, [], []
-    for piece in batches(graphs, crystals):
-        energy, value = model.energies_and_contributions(graphs.select(piece, model.dtype))
+    for piece in distinct_batches(graphs, crystals):
+        energy, value = model.energies_and_contributions(piece.graphs.select(dtype=model.dtype))
         energies.append(energy.double().numpy())
-        values.append(value.double().numpy())
+        values.append(value.double().numpy()[:, piece.rows_of_all()])
     return Scored(crystals, np.concatenate(energies, axis=1), np.concatenate(values, axis=1), site_rows(data, crystals))
 
 
@@ -99,8 +99,8 @@ def pooled_reference(model: Model, data: Dataset, crystals: np.ndarray) -> list[
     if model.members[0].head.exact:
         return []
     total = [torch.zeros(1)] * len(model.members)
-    for piece in batches(data.graphs, crystals):
-        batch = data.graphs.select(piece, model.dtype)
+    for piece in distinct_batches(data.graphs, crystals):
+        batch = piece.graphs.select(dtype=model.dtype)
         for i, member in enumerate(model.members):
             with torch.no_grad():
                 total[i] = total[i] + member.head.pooled(*member.site_features(batch), batch).sum(0)
