@@ -26,6 +26,7 @@ from .evaluation import measure, pooled_reference
 from .graph import GraphBatch, GraphSettings, PackedGraphs
 from .model import Card, Model, Target
 from .network import CrystalNetwork, NetworkSettings
+from .split import RoleShares, split_error
 from .swap import NoMates, Step, SubstitutedMates, SwapPairs, substitute, swap_consistency, unswapped_rows
 
 
@@ -40,6 +41,8 @@ class TrainingSettings:
     swap_consistency: lambda of the swap-consistency loss, 0 for none
     mates: "labelled", other training crystals; "substituted", the same crystal with an element exchanged; "auto", the
         former where at least half of the crystals have such a mate; substituted: share of crystals that get one
+    shapley: weight of the loss that holds contributions on A, B and X to the Shapley values of the training labels, 0
+        for none; see `split`
     shuffle_labels: train on targets in random order, a control that must destroy what contributions say
     seed: of weights and order; members: networks trained one after another, with seeds seed, seed + 1, ...
     """
@@ -54,12 +57,16 @@ class TrainingSettings:
     swap_consistency: float = 0.0
     mates: str = "auto"
     substituted: float = 0.25
+    shapley: float = 0.0
     shuffle_labels: bool = False
     seed: int = 0
     members: int = 1
 
     def asdict(self) -> dict:
         return asdict(self)
+
+# Share of a step's mean in the running mean of what a nonlinear head pools, its zero while it is trained.
+_REFERENCE_STEP = 0.02
 
 
 def mates(
@@ -108,7 +115,7 @@ class Trainee(pl.LightningModule):
 
     distinct: sites of all crystals; batches: of an epoch, see `mates`; val: indices of the validation crystals
     targets: (C,) scaled to zero mean and unit variance over the training crystals; unit: standard deviation that
-    turns an error back into the unit of the target
+    turns an error back into the unit of the target; shares: of A, B and X in the training crystals, or None
     """
 
     def __init__(
@@ -120,11 +127,10 @@ class Trainee(pl.LightningModule):
         targets: np.ndarray,
         val: np.ndarray,
         unit: float,
+        shares: RoleShares | None = None,
     ):
         super().__init__()
-        if settings.swap_consistency and not network.head.exact:
-            raise ValueError("the swap-consistency loss needs contributions that are exact: use the linear head")
-        self.network, self.settings, self.distinct, self.unit = network, settings, distinct, unit
+        self.network, self.settings, self.distinct, self.unit, self.shares = network, settings, distinct, unit, shares
         self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.averaging))
         self.targets = torch.as_tensor(targets, dtype=torch.float32)
         self.batches, self.val_crystals = batches, val
@@ -147,7 +153,8 @@ class Trainee(pl.LightningModule):
         numbers = batch.atomic_numbers.numpy()
         substitute(step, self.distinct, numbers)
         one, other = unswapped_rows(step, self.distinct, numbers)
-        return batch, self.targets[step.crystals[: step.labelled]], torch.from_numpy(one), torch.from_numpy(other)
+        shares = self.shares.select(step.crystals, step.labelled) if self.shares else ()
+        return batch, self.targets[step.crystals[: step.labelled]], torch.from_numpy(one), torch.from_numpy(other), *shares
 
     def transfer_batch_to_device(self, step, device, dataloader_idx):
         return tuple(part.to(device) for part in step)
@@ -156,12 +163,16 @@ class Trainee(pl.LightningModule):
         torch.manual_seed(self.settings.seed * 2**32 + self.global_step)  # dropout is the same after a resume
 
     def training_step(self, step, _):
-        batch, target, one, other = step
-        if self.settings.swap_consistency:
-            energy, contributions = self.network.energy_and_contributions(batch)
-            loss = self.settings.swap_consistency * swap_consistency(contributions, one, other)
+        batch, target, one, other, *shares = step
+        loss = 0.0
+        if self.settings.swap_consistency or shares:
+            energy, contributions = self._explained(batch)
+            if self.settings.swap_consistency:
+                loss = self.settings.swap_consistency * swap_consistency(contributions, one, other)
+            if shares:
+                loss = loss + self.settings.shapley * split_error(contributions, batch, *shares)
         else:
-            energy, loss = self.network(batch), 0.0
+            energy = self.network(batch)
         error = (energy[: len(target)] - target).abs().mean()
         loss = loss + error
         self.seen += len(target)
@@ -170,6 +181,14 @@ class Trainee(pl.LightningModule):
             "train_mae", self.error / self.seen * self.unit, prog_bar=True, on_step=True
         )  # running mean of the epoch
         return loss
+
+    def _explained(self, batch: GraphBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Energies and contributions; those of a nonlinear head start from a running mean of what it pools."""
+        head, (v, v0) = self.network.head, self.network.site_features(batch)
+        if not head.exact:
+            with torch.no_grad():
+                head.reference.lerp_(head.pooled(v, v0, batch).mean(0), _REFERENCE_STEP)
+        return head.energy_and_contributions(v, v0, batch)
 
     def on_train_epoch_start(self):
         self.seen, self.error = 0, 0.0
@@ -253,9 +272,10 @@ def train(
     for i in range(training.members):
         settings = replace(training, seed=training.seed + i)
         scaled = _scaled(whole, target, settings)
+        shares = RoleShares(whole, distinct, scaled, whole.rows("train")) if training.shapley else None
         torch.manual_seed(settings.seed)
         trainee = Trainee(
-            CrystalNetwork(network), settings, distinct, batches, scaled, data.rows("val"), unit=target.sd
+            CrystalNetwork(network), settings, distinct, batches, scaled, data.rows("val"), target.sd, shares
         )
         member, time, curve = _train_member(trainee, out / f"member-{i}", progress)
         members.append(member)

@@ -129,13 +129,14 @@ def shapley_split(energy: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def true_split(data: Dataset, cells: Cells) -> dict[str, np.ndarray] | None:
+def true_split(data: Dataset, cells: Cells, labelled: np.ndarray | None = None) -> dict[str, np.ndarray] | None:
     """Shapley values of A, B and the anion set of every one of the cells, eV, by the labels alone; (P,) each.
 
-    All labels of the data set go into the table; a cell without one is filled from a ridge fit with all pair terms.
+    labelled: indices of the crystals whose labels go into the table, all of them by default; it must have the elements
+        of the cells. A combination without a label is filled from a ridge fit with all pair terms
     None where the data are far from a full factorial.
     """
-    everything = perovskite_cells(data, data.rows("all"))
+    everything = perovskite_cells(data, data.rows("all") if labelled is None else labelled)
     values = [np.unique(everything.code(role)) for role in "ABX"]
     shape = tuple(len(v) for v in values)
     if 0 in shape or len(everything) < _FILLED * np.prod(shape):
