@@ -1,5 +1,6 @@
 """What every command has in common: help, completion, how it ends."""
 
+import io
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ import sys
 import time
 from dataclasses import fields
 
+import polars as pl
 import pytest
 import typer
 from builders import perovskite
@@ -19,6 +21,7 @@ from cgcnn.cli import main
 from cgcnn.cli.app import app
 from cgcnn.cli.command import Command, repeat_options
 from cgcnn.cli.options import MODELS, bundled_models
+from cgcnn.cli.output import progress_bar
 from cgcnn.graph import GraphSettings
 from cgcnn.model import BUNDLED, bundled
 from cgcnn.network import NetworkSettings
@@ -140,6 +143,22 @@ def test_exit_codes(capsys, tmp_path):
     assert run_command(stopped, capsys) == (130, "", "stopped\n")
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "quiet", "shown"), [(Terminal, False, True), (Terminal, True, False), (io.StringIO, False, False)]
+)
+def test_a_bar_on_a_terminal_only(monkeypatch, stream, quiet, shown):
+    monkeypatch.setattr("sys.stderr", stream())
+    with progress_bar(quiet) as progress:
+        progress(40, 100)
+        progress(100, 100)
+    assert ("100/100" in sys.stderr.getvalue()) == shown
+
+
 def test_several_values_behind_one_option():
     written = ["data.csv", "--tradeoff", "a", "b", "--why", "x", "y", "--tradeoff", "c", "--", "--tradeoff", "d", "e"]
     assert repeat_options(written, ["--tradeoff"]) == [
@@ -150,20 +169,25 @@ def test_several_values_behind_one_option():
     assert context.params["tradeoff"] == ["a", "b"] and str(context.params["dataset"]) == "d.csv"
 
 
-def test_ctrl_c_is_130(tmp_path):
-    """While a data set is scored: a sentence, no traceback."""
-    import polars as pl
-
-    pl.DataFrame({"cif": [perovskite().to(fmt="cif")] * 20_000}).write_parquet(tmp_path / "data.parquet")
-    command = [sys.executable, "-m", "cgcnn", "score", str(tmp_path / "data.parquet"), "--model", "perovskite-linear"]
+@pytest.mark.parametrize("command", ["score", "train"])
+def test_ctrl_c_is_130(tmp_path, command):
+    """In a terminal it reaches every process of the command; a sentence, no traceback."""
+    pairs = [(a, b) for a in ("Ca", "Sr", "Ba", "Pb") for b in ("Ti", "Zr", "Hf", "Sn")]
+    rows = [{"cif": perovskite(*pair).to(fmt="cif"), "energy": 0.1 * i} for i, pair in enumerate(pairs)]
+    pl.DataFrame(rows * (1000 if command == "score" else 1)).write_parquet(tmp_path / "data.parquet")
+    arguments, begun = {
+        "score": (["--model", "perovskite-linear", "--workers", "2", "--chunk", "50"], "out/**/*.parquet"),
+        "train": (["--head", "linear", "--width", "8", "--epochs", "3000", "--threads", "1"], "out/member-0/last.ckpt"),
+    }[command]
     process = subprocess.Popen(
-        [*command, "--out", str(tmp_path / "scores"), "--workers", "1", "--chunk", "20"],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-m", "cgcnn", command, "data.parquet", "--out", "out", *arguments],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        env={**os.environ, "CGCNN_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     deadline = time.monotonic() + 90
-    while not list(tmp_path.glob("scores/**/*.parquet")) and process.poll() is None and time.monotonic() < deadline:
+    while not list(tmp_path.glob(begun)) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)
     out, told = process.communicate(timeout=60)
     assert process.returncode == 130, told
     assert out == "" and told == "stopped; start the same command again to go on\n"

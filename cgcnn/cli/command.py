@@ -47,7 +47,10 @@ class Command(TyperCommand):
         except OSError as error:
             print(f"error: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
             code = BAD_INPUT
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit) as end:
+            # Lightning makes an exit with 1 of Ctrl-C.
+            if not isinstance(end, KeyboardInterrupt) and not isinstance(end.__context__, KeyboardInterrupt):
+                raise
             print(self.stopped, file=sys.stderr)
             code = STOPPED
         raise typer.Exit(code)
