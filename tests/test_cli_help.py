@@ -66,7 +66,7 @@ def test_defaults_in_the_help_of_train_are_those_of_the_settings():
     assert len(told) > 15 and told == {name: str(defaults[name]) for name in told}
 
 
-@pytest.mark.parametrize("command", [[], ["--help"], ["train", "--help"], ["--version"]], ids=" ".join)
+@pytest.mark.parametrize("command", [[], ["--help"], ["train", "--help"], ["--version"], ["fetch"]], ids=" ".join)
 def test_help_and_version_come_at_once(command):
     """Below a second of processor time, and without what takes seconds to import."""
     code = (

@@ -88,7 +88,7 @@ def test_default_folder_is_in_the_cache(toy, server, tmp_path, monkeypatch, caps
     monkeypatch.setenv("CGCNN_CACHE", str(tmp_path / "cache"))
     for _ in range(2):
         assert main(["fetch", "toy_perovskites"]) == 0
-        assert capsys.readouterr().out == f"{tmp_path}/cache/data/toy_perovskites.json.gz\n"
+        assert capsys.readouterr().out == f"{tmp_path}/cache/public/toy_perovskites.json.gz\n"
     assert server.asked == [None]  # once
 
 

@@ -90,9 +90,7 @@ def load(dataset: Path, target: str | None, model):
     return data
 
 
-def measured(
-    model, data, dataset: Path, controls: dict, whole: bool, others: list[str] | None, why: str | None
-) -> dict:
+def measured(model, data, dataset: Path, controls: dict, whole: bool, others: list[str], why: str) -> dict:
     """What goes to a card: all of `evaluation.trust` if `whole`, and the trade-off curve with the models `others`."""
     import torch
 

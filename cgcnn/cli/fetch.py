@@ -22,7 +22,7 @@ Name = Annotated[
     str | None,
     typer.Argument(metavar="NAME", help="as `fetch` alone lists them; the beginning will do", autocompletion=names),
 ]
-To = Annotated[Path | None, option("default: data in the user's cache, or in CGCNN_CACHE", "FOLDER")]
+To = Annotated[Path | None, option("default: public in CGCNN_CACHE, or in the user's cache", "FOLDER")]
 
 
 def fetch(name: Name = None, to: To = None, quiet: Quiet = False) -> None:
@@ -30,6 +30,7 @@ def fetch(name: Name = None, to: To = None, quiet: Quiet = False) -> None:
 
     Without a NAME, list them. The same command goes on with a download that broke off.
     """
+    from ..cache import cache_folder
     from ..public_data import fetch, find_public_data, public_data
 
     if name is None:
@@ -38,13 +39,6 @@ def fetch(name: Name = None, to: To = None, quiet: Quiet = False) -> None:
         return
     data = find_public_data(name)
     with progress_bar(quiet, "B") as progress:
-        file = fetch(data, to or data_folder(), progress)
+        file = fetch(data, to or cache_folder() / "public", progress)
     print(file)
     note(f"{data.crystals:,} crystals, {data.what}; next: {data.usage(file)}")
-
-
-def data_folder() -> Path:
-    """Where data are kept, beside the graphs of data sets."""
-    from ..datasets import cache_folder
-
-    return cache_folder() / "data"
