@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from .cache import cache_folder
 from .cell import CLOSEST, Cell, StructureError
 from .graph import CrystalGraph, GraphSettings, PackedGraphs, build_graph
 from .perovskite import ROLES, site_roles
@@ -264,12 +264,6 @@ def _joined(parts: Sequence[Built], starts: Sequence[int]) -> Built:
         np.concatenate([part.kept + s for part, s in zip(parts, starts, strict=True)] or [np.empty(0, dtype=np.int64)]),
         [entry for part in parts for entry in part.unreadable],
     )
-
-
-def cache_folder() -> Path:
-    """Where graphs are kept between runs: CGCNN_CACHE, else a folder in the user's cache."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("CGCNN_CACHE") or Path(home) / "cgcnn")
 
 
 def _cached_graphs(source: Source, settings: GraphSettings) -> Built:

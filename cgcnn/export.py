@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .tables import formula, site_names, site_table
+from .tables import formula, site_names, site_table, with_unit
 
 if TYPE_CHECKING:
+    import pandas as pd
     from ase import Atoms
     from pymatgen.core import Structure
 
@@ -26,6 +27,31 @@ _NO_ROLE = "-"  # a word for every site: columns of extended XYZ cannot be empty
 def to_csv(description: Description, result: Contributions) -> str:
     """The table of the sites, units in the names of the columns."""
     return site_table(description, result).to_csv(index=False)
+
+
+def explained_table(explained: Sequence[tuple[str, Contributions]]) -> pd.DataFrame:
+    """The tables of the sites of several crystals below each other, each row with what is known of its crystal.
+
+    explained: where each comes from, and its contributions, all by one model
+    """
+    import pandas as pd
+
+    tables = []
+    for source, result in explained:
+        table = result.to_pandas()
+        about = {
+            "crystal": source,
+            "formula": formula(result),
+            "model": result.model,
+            with_unit("energy", result.energy_unit): result.energy,
+            with_unit("energy sd", result.energy_unit): result.energy_sd,
+            "doubt": result.doubt,
+            "index": range(len(table)),
+        }
+        for position, (name, values) in enumerate(about.items()):
+            table.insert(position, name, values)
+        tables.append(table.dropna(axis="columns", how="all"))  # what none of its sites has would blur the types
+    return pd.concat(tables, ignore_index=True)
 
 
 def to_atoms(description: Description, result: Contributions) -> Atoms:
@@ -41,11 +67,15 @@ def to_atoms(description: Description, result: Contributions) -> Atoms:
     return atoms
 
 
-def to_extxyz(description: Description, result: Contributions) -> str:
-    """Extended XYZ with a column for each array of `to_atoms`; the comment line says what they are and their units."""
+def to_extxyz(description: Description, result: Contributions, **info: str) -> str:
+    """Extended XYZ with a column for each array of `to_atoms`; the comment line says what they are and their units.
+
+    info: what else the comment line says
+    """
     from ase.io import write
 
     atoms = to_atoms(description, result)
+    atoms.info.update(info)
     text = io.StringIO()
     write(text, atoms, format="extxyz", columns=["symbols", "positions", *_site_properties(description, result)])
     return text.getvalue()

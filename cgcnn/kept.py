@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
-from .datasets import DatasetError, cache_folder
+from .cache import cache_folder
+from .datasets import DatasetError
 from .model import Model
 from .scoring import VERSION, Scores, score
 from .sources import open_source

@@ -7,6 +7,7 @@ its last checkpoint ends with the same weights as one that was not (on a CPU, wi
 from __future__ import annotations
 
 import json
+import sys
 import warnings
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -97,6 +98,11 @@ class ProgressBar(TQDMProgressBar):
 
     def __init__(self):
         super().__init__(refresh_rate=10)
+
+    def init_train_tqdm(self):
+        # As Lightning's own, but on stderr: stdout is for data.
+        look = {"desc": self.train_description, "bar_format": self.BAR_FORMAT, "dynamic_ncols": True, "smoothing": 0}
+        return Tqdm(**look, disable=self.is_disabled, file=sys.stderr)
 
     def init_validation_tqdm(self):
         return Tqdm(disable=True)

@@ -1,5 +1,6 @@
 """The command line as scripts use it."""
 
+import io
 import json
 import os
 import subprocess
@@ -14,6 +15,12 @@ from cgcnn.cli import main
 from cgcnn.model import bundled
 
 ROOT = Path(__file__).parent.parent
+
+
+def shell(*arguments: str, **how) -> subprocess.CompletedProcess:
+    """A command as a shell starts it."""
+    command = [sys.executable, "-m", "cgcnn", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=how.pop("text", True), timeout=120, **how)
 
 
 @pytest.fixture
@@ -53,7 +60,8 @@ def test_a_bad_file_does_not_stop_the_rest(cif, tmp_path, capsys):
     bad, missing, good = json.loads(capsys.readouterr().out)
     assert set(bad) == set(missing) == {"source", "error"} and "energy" in good
     assert main(["explain", *files, "--model", "perovskite-linear"]) == 1
-    assert "SrTiO3" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "SrTiO3" in told.out and "missing.cif" not in told.out and "there is no file" in told.err
 
 
 def test_max_sites_is_an_option(tmp_path, capsys):
@@ -110,12 +118,16 @@ def test_evaluate_and_train_from_a_shell(tmp_path):
     environment = {**os.environ, "CGCNN_CACHE": str(tmp_path / "cache")}
 
     def run(*arguments: str) -> str:
-        command = [sys.executable, "-m", "cgcnn", *arguments]
-        return subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
+        done = shell(*arguments, env=environment)
+        assert done.returncode == 0, done.stderr
+        notes.append(done.stderr)
+        return done.stdout
+
+    notes = []
 
     data, out = str(tmp_path / "gaps.csv"), str(tmp_path / "gap-linear")
     printed = run("train", data, "--head", "linear", "--out", out, "--epochs", "2", "--width", "8", "--unit", "eV")
-    assert f"written to {out}" in printed
+    assert f"written to {out}" in notes[-1] and printed.startswith("gap-linear:") and "MAE" in printed
     card = json.loads((tmp_path / "gap-linear" / "card.json").read_text())
     assert card["target"]["name"] == "gap" and card["target"]["unit"] == "eV" and card["family"] == "gap"
     result = json.loads(run("evaluate", data, "--model", out, "--split", "val", "--json"))
@@ -155,10 +167,144 @@ def test_atlas_of_the_training_crystals(tmp_path, monkeypatch, capsys):
     model = write_ensemble(tmp_path / "model", "linear")
     data = write_table(tmp_path / "data.parquet", many(10), split=["train"] * 6 + ["val"] * 4)
     assert main(["atlas", str(data), "--model", str(model), "--quiet"]) == 0
-    assert "6 crystals with 30 sites" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert told.out == "" and "6 crystals with 30 sites" in told.err
     atlas = read_atlas(model / "atlas.parquet")
     assert atlas.table("relative", "role").filter(pl.col("element") == "O")["count"].item() == 18
     assert main(["atlas", str(data), "--model", str(model), "--split", "all", "--quiet"]) == 0
-    assert "10 crystals" in capsys.readouterr().out
+    assert "10 crystals" in capsys.readouterr().err
     assert main(["atlas", str(data), "--model", str(model), "--split", "test", "--quiet"]) == 1
     assert "no crystal of data.parquet in split 'test'" in capsys.readouterr().err
+
+
+# --- files and standard input -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def typed(monkeypatch):
+    """A function that puts a text on standard input."""
+
+    def put(text: str) -> None:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+
+    return put
+
+
+def test_standard_input_is_read_for_a_dash(cif, typed, capsys):
+    typed(cif.read_text())
+    assert main(["explain", "-", "--model", "perovskite-linear", "--json"]) == 0
+    told = capsys.readouterr()
+    (found,) = json.loads(told.out)
+    assert found["source"] == "standard input" and found["formula"] == "SrTiO3" and told.err == ""
+    typed(perovskite("Ba", "Zr", edge=4.2).to(fmt="poscar"))
+    assert main(["swap", "-", "--site", "0", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["element"] == "Ba"
+    typed("nonsense")
+    assert main(["explain", "-", "--model", "perovskite-linear"]) == 1
+    told = capsys.readouterr()
+    assert told.out == "" and "standard input: 'nonsense' does not begin like any format" in told.err
+
+
+@pytest.fixture
+def explained(cif, tmp_path, capsys):
+    """Two crystals, one that cannot be read, and what --json says of them."""
+    perovskite("Ba", "Ta", ("O", "O", "N"), 4.1).to(filename=str(tmp_path / "BaTaO2N.cif"))
+    files = [str(cif), str(tmp_path / "missing.cif"), str(tmp_path / "BaTaO2N.cif")]
+    command = ["explain", *files, "--model", "perovskite-gated"]
+    assert main([*command, "--json"]) == 1
+    return command, json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_explain_out_as_a_table(explained, tmp_path, capsys, ending):
+    command, told = explained
+    out = tmp_path / f"sites.{ending}"
+    assert main([*command, "--out", str(out)]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "" and f"written to {out}" in captured.err and "missing.cif" in captured.err
+    table = pl.read_csv(out) if ending == "csv" else pl.read_parquet(out)
+    good = [result for result in told if "sites" in result]
+    assert table["crystal"].to_list() == ["SrTiO3.cif"] * 5 + ["BaTaO2N.cif"] * 5
+    assert table["formula"].unique(maintain_order=True).to_list() == ["SrTiO3", "BaTaO2N"]
+    assert table["index"].to_list() == [*range(5)] * 2
+    sites = [site for result in good for site in result["sites"]]
+    for column, name in {"raw, eV": "contribution", "relative, eV": "relative", "sd, eV": "sd", "gate": "gate"}.items():
+        assert table[column].to_list() == pytest.approx([site[name] for site in sites])
+    assert table["role"].to_list() == [site["role"] for site in sites]
+    assert table["energy, eV/atom"].to_list() == pytest.approx([r["energy"] for r in good for _ in range(5)])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["BaTaO2N.cif", "SrTiO3.cif", out.name]
+
+
+@pytest.mark.parametrize("ending", ["extxyz", "xyz"])
+def test_explain_out_as_extended_xyz(explained, tmp_path, ending):
+    from ase.io import read
+
+    command, told = explained
+    main([*command, "--out", str(tmp_path / f"sites.{ending}")])
+    frames = read(tmp_path / f"sites.{ending}", ":", format="extxyz")
+    assert [frame.info["source"] for frame in frames] == ["SrTiO3.cif", "BaTaO2N.cif"]
+    assert [frame.info["energy_per_atom"] for frame in frames] == pytest.approx(
+        [result["energy"] for result in told if "sites" in result]
+    )
+    assert frames[1].arrays["contribution"].tolist() == pytest.approx(
+        [site["contribution"] for site in told[2]["sites"]], abs=1e-7
+    )
+
+
+def test_explain_out_as_json_is_what_json_prints(explained, tmp_path, capsys):
+    command, told = explained
+    assert main([*command, "--json", "--out", str(tmp_path / "sites.json")]) == 1
+    assert json.loads((tmp_path / "sites.json").read_text()) == told == json.loads(capsys.readouterr().out)
+
+
+def test_crystals_with_and_without_roles_in_one_table(cif, tmp_path):
+    (tmp_path / "POSCAR").write_text("NaCl\n1\n0 2.8 2.8\n2.8 0 2.8\n2.8 2.8 0\nNa Cl\n1 1\nDirect\n0 0 0\n.5 .5 .5\n")
+    out = tmp_path / "sites.parquet"
+    assert main(["explain", str(tmp_path / "POSCAR"), str(cif), "--model", "inorganic-linear", "--out", str(out)]) == 0
+    table = pl.read_parquet(out)
+    assert table["role"].to_list() == [None, None, "A", "B", "X", "X", "X"]
+    assert table["element"].to_list() == ["Na", "Cl", "Sr", "Ti", "O", "O", "O"]
+
+
+def test_nothing_is_written_where_nothing_can_be(cif, tmp_path, monkeypatch, capsys):
+    """An older file stays whole where the new one breaks half way, and where no crystal can be read."""
+    out = tmp_path / "sites.csv"
+    out.write_text("older")
+    assert main(["explain", str(tmp_path / "missing.cif"), "--model", "perovskite-linear", "--out", str(out)]) == 1
+    assert out.read_text() == "older"
+
+    def breaks(frame, path, **how):
+        Path(path).write_text("half")
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr("pandas.DataFrame.to_csv", breaks)
+    assert main(["explain", str(cif), "--model", "perovskite-linear", "--out", str(out)]) == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert out.read_text() == "older" and sorted(p.name for p in tmp_path.iterdir()) == ["SrTiO3.cif", "sites.csv"]
+
+
+def test_swap_out(cif, tmp_path, capsys):
+    command = ["swap", str(cif), "--site", "0", "--model", "perovskite-linear"]
+    assert main([*command, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    for ending, read in {"csv": pl.read_csv, "parquet": pl.read_parquet}.items():
+        assert main([*command, "--out", str(tmp_path / f"swaps.{ending}")]) == 0
+        table = read(tmp_path / f"swaps.{ending}")
+        assert table["element"].to_list() == [row["element"] for row in told["elements"]]
+        assert table["change"].to_list() == pytest.approx([row["change"] for row in told["elements"]])
+    assert main([*command, "--out", str(tmp_path / "swaps.json")]) == 0
+    assert json.loads((tmp_path / "swaps.json").read_text()) == told
+    assert capsys.readouterr().out == ""
+
+
+def test_nothing_but_data_on_stdout(cif, tmp_path, monkeypatch, capsys):
+    """No progress, no notes; and no bar on stderr where that is no terminal."""
+    monkeypatch.setenv("CGCNN_CACHE", str(tmp_path / "cache"))
+    pl.DataFrame({"cif": [cif.read_text(), "x"], "energy": [0.1, 0.2]}).write_csv(tmp_path / "data.csv")
+    arguments = [str(tmp_path / "data.csv"), "--model", "perovskite-linear"]
+    assert main(["score", *arguments, "--out", str(tmp_path / "scores"), "--workers", "1"]) == 0
+    told = capsys.readouterr()
+    assert told.out == "" and "1 crystals with 5 sites" in told.err and "\r" not in told.err
+    assert main(["evaluate", *arguments, "--json"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["n"] == 1 and "1 rows cannot be read" in told.err

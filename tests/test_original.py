@@ -119,7 +119,7 @@ def test_convert_from_a_shell(folder, capsys):
     out = folder / "authors-formation"
     command = ["convert", str(folder / "formation.pth.tar"), "--out", str(out)]
     assert main([*command, "--target", "formation_energy_per_atom"]) == 0
-    assert "formation energy per atom (eV/atom), whole neighbour shells, 100 elements" in capsys.readouterr().out
+    assert "formation energy per atom (eV/atom), whole neighbour shells, 100 elements" in capsys.readouterr().err
     card = Card.read(out / "card.json")
     assert card.name == card.family == "authors-formation" and card.head == "mean" and card.mae != card.mae
     assert card.target.mean == pytest.approx(-1.3) and card.training["authors' epoch"] == 30
@@ -139,7 +139,7 @@ def test_a_classifier_from_a_shell(folder, capsys):
     assert "is a classifier, whose output is a logit; leave out --unit" in capsys.readouterr().err
     assert not (folder / "metal").exists()
     assert main([*command, "--truncate"]) == 0
-    assert "logit of metal (logit), exactly 12 neighbours" in capsys.readouterr().out
+    assert "logit of metal (logit), exactly 12 neighbours" in capsys.readouterr().err
     pl.DataFrame({"cif": [perovskite().to(fmt="cif")], "metal": [0]}).write_csv(folder / "metals.csv")
     assert main(["evaluate", str(folder / "metals.csv"), "--model", str(folder / "metal"), "--target", "metal"]) == 1
     assert "is a classifier" in capsys.readouterr().err

@@ -5,22 +5,35 @@ import shlex
 from pathlib import Path
 
 import pytest
+import typer
 
-from cgcnn.cli import _parser
+from cgcnn.cli.app import app
 
 ROOT = Path(__file__).parent.parent
 TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "models/README.md")}
 
 
 def commands() -> list[str]:
-    """Every `python -m cgcnn ...` of the READMEs, a line ending in a backslash joined with the next."""
+    """Every command of the READMEs, a line ending in a backslash joined with the next, and those within a sentence.
+
+    A sentence may name a command without the options that it needs; such are left out.
+    """
     joined = "\n".join(TEXTS.values()).replace("\\\n", " ")
-    return re.findall(r"^ {4}python -m cgcnn (.+)$", joined, flags=re.MULTILINE)
+    lines = re.findall(r"^ {4}python -m (cgcnn.+)$", joined, flags=re.MULTILINE)
+    within = re.findall(r"`python -m (cgcnn[^`]+ --[^`]+)`", joined)
+    return [line.replace("cgcnn.perovskite", "cgcnn perovskite", 1) for line in [*lines, *within]]
 
 
 @pytest.mark.parametrize("command", commands())
 def test_commands_of_the_readmes_are_understood(command):
-    _parser().parse_args(shlex.split(command.partition(" > ")[0]))
+    name, *arguments = shlex.split(command.partition(" > ")[0])
+    parsed, context = typer.main.get_command(app), None
+    while parsed:
+        if arguments == ["--help"]:
+            return
+        context = parsed.make_context(name, arguments, parent=context)  # raises for what it does not understand
+        rest = [*context._protected_args, *context.args]
+        name, parsed, arguments = parsed.resolve_command(context, rest) if rest else ("", None, [])
 
 
 @pytest.mark.parametrize("name", TEXTS)

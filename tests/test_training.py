@@ -95,6 +95,13 @@ def test_training_learns_and_writes_a_model(file, tmp_path, head):
         assert loaded.members[0].head.reference.abs().sum() > 0
 
 
+def test_progress_is_shown_on_stderr(file, tmp_path, capsys):
+    settings = TrainingSettings(epochs=1, batch=16)
+    train(load_dataset(file), describe_target("energy"), SMALL, settings, tmp_path / "toy", progress=True)
+    told = capsys.readouterr()
+    assert told.out == "" and "Epoch 0" in told.err and "100%" in told.err
+
+
 def test_same_seed_same_weights_and_other_seed_other_weights(file, tmp_path):
     one, again, other = (run(file, tmp_path / name, epochs=2, seed=s) for name, s in (("a", 0), ("b", 0), ("c", 1)))
     assert all(torch.equal(v, weights(again)[k]) for k, v in weights(one).items())

@@ -319,7 +319,7 @@ def test_controls_and_tradeoff(trained, tmp_path, capsys):
 @pytest.mark.parametrize("wrong", [["--without", "x"], ["--write-card"], ["--why", "because"]])
 def test_options_that_would_be_ignored_are_refused(trained, capsys, wrong):
     file, folder, _ = trained
-    assert main(["evaluate", str(file), "--model", str(folder), *wrong]) == 1
+    assert main(["evaluate", str(file), "--model", str(folder), *wrong]) == 2
     assert wrong[0] in capsys.readouterr().err
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from ..cache import cache_folder
 from ..cell import StructureError
-from ..datasets import Dataset, DatasetError, cache_folder, column_numbers, column_splits, find_target
+from ..datasets import Dataset, DatasetError, column_numbers, column_splits, find_target
 from ..evaluation import Accuracy, accuracy, predict
 from ..model import Model
 from ..sources import Source, open_source, read_cells

@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from ..datasets import cache_folder
+from ..cache import cache_folder
 from ..graph import GraphSettings, PackedGraphs, build_graph
 from ..model import Model
 from .lattice import ANION_SETS, ELEMENTS, shipped_lattice_model
