@@ -221,6 +221,29 @@ def _sanity_checks(card: Card) -> list[Check]:
                 line["passed"],
             )
         )
+    return [*found, *_chemistry_checks(card)]
+
+
+def _chemistry_checks(card: Card) -> list[Check]:
+    s, found = card.sanity, []
+    if line := s.get("ground states"):
+        worst = ", ".join(f"{symbol} {_number(value)}" for symbol, value in line["worst"].items())
+        found.append(
+            Check(
+                "Elements are at zero",
+                f"{100 * line['share']:.0f} %",
+                f"of the ground states of {line['elements']} elements have an energy within 0.1 of 0, as they should; "
+                f"farthest off: {worst}; asked: from 90 %",
+                line["passed"],
+            )
+        )
+    if line := s.get("anions"):
+        mean = ", ".join(f"{symbol} {_number(value)}" for symbol, value in line["mean"].items())
+        found.append(
+            Check("Anions by electronegativity", "falls" if line["passed"] else "does not fall",
+                  f"mean contribution in compounds, eV: {mean}; asked: more negative from Te to O and from I to F",
+                  line["passed"])
+        )  # fmt: skip
     return found
 
 

@@ -11,7 +11,9 @@ from .model import Model, ModelError
 _LISTS = ("epochs run", "validation MAE by epoch")
 _MAY_DIFFER = (*_LISTS, "seconds", "seed", "members", "epochs", "patience")
 # Fields of a card that were measured of one of them and not of all together.
-_MEASURED = ("accuracy", "faithfulness", "comparison", "calibration", "gauge", "agreement", "sanity", "domain", "tradeoff")
+_MEASURED = (
+    "accuracy", "faithfulness", "comparison", "calibration", "gauge", "agreement", "sanity", "domain", "tradeoff",
+)  # fmt: skip
 
 
 def join(models: Sequence[Model], name: str) -> Model:

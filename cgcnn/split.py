@@ -25,8 +25,9 @@ _SITES = (1, 1, 3)  # of A, B and X in ABX3
 class RoleShares:
     """What A, B and the three X together should contribute in every training crystal.
 
-    data: whole crystals; distinct: their distinct sites; targets: (C,) scaled, those of `train` are used; train: indices
-    of the training crystals. Raises DatasetError for data that are no factorial of ABX3.
+    data: whole crystals; distinct: their distinct sites; targets: (C,) scaled, those of `train` are used
+    train: indices of the training crystals
+    Raises DatasetError for data that are no factorial of ABX3.
     """
 
     def __init__(self, data: Dataset, distinct: DistinctSites, targets: np.ndarray, train: np.ndarray):
@@ -62,7 +63,9 @@ class RoleShares:
         return torch.from_numpy(self.role_of_node[rows]), share
 
 
-def split_error(contributions: torch.Tensor, batch: GraphBatch, role: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+def split_error(
+    contributions: torch.Tensor, batch: GraphBatch, role: torch.Tensor, share: torch.Tensor
+) -> torch.Tensor:
     """Mean squared difference between what is booked on A, B and X and their shares.
 
     Shapes: contributions (N,) of the nodes of a batch of C crystals, role (N,), share (C, 3) -> scalar

@@ -66,6 +66,7 @@ class TrainingSettings:
     def asdict(self) -> dict:
         return asdict(self)
 
+
 # Share of a step's mean in the running mean of what a nonlinear head pools, its zero while it is trained.
 _REFERENCE_STEP = 0.02
 
@@ -160,7 +161,8 @@ class Trainee(pl.LightningModule):
         substitute(step, self.distinct, numbers)
         one, other = unswapped_rows(step, self.distinct, numbers)
         shares = self.shares.select(step.crystals, step.labelled) if self.shares else ()
-        return batch, self.targets[step.crystals[: step.labelled]], torch.from_numpy(one), torch.from_numpy(other), *shares
+        target = self.targets[step.crystals[: step.labelled]]
+        return batch, target, torch.from_numpy(one), torch.from_numpy(other), *shares
 
     def transfer_batch_to_device(self, step, device, dataloader_idx):
         return tuple(part.to(device) for part in step)

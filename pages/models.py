@@ -50,7 +50,8 @@ def headline(card: Card) -> None:
         facts.append(f"<span><small>on {val['n']:,} crystals of val</small></span>")
     for name, other in card.accuracy.items():
         if name != "val" and "mae" in other:
-            facts.append(f"<span><small>{html.escape(name)}: MAE</small> {other['mae']:.4f}</span>")
+            shifted = f" <small>({other['mae shifted']:.4f} after a constant shift)</small>" if "shift" in other else ""
+            facts.append(f"<span><small>{html.escape(name)}: MAE</small> {other['mae']:.4f}{shifted}</span>")
     st.html(f"{STYLE}<div class='cg-facts'>{''.join(facts)}</div>")
     split = card.data.get("split", {})
     told = [

@@ -91,3 +91,13 @@ def test_published_errors_of_the_same_target_only():
     found = compared_errors(perovskite, [perovskite, ours])
     assert [e.mae for e in found] == [0.25, 0.130, 0.099, 0.0452, 0.03, 0.0269]
     assert [e.name for e in found if e.ours] == ["small"]
+
+
+def test_known_chemistry_is_stated_with_its_verdict():
+    sanity = {
+        "ground states": {"elements": 60, "share": 0.85, "mae": 0.05, "worst": {"Ba": 0.27}, "passed": False},
+        "anions": {"mean": {"Te": -0.4, "Se": -0.5, "S": -1.3, "O": -2.0}, "passed": True},
+    }
+    elements, anions = checks(card(sanity=sanity))
+    assert elements.value == "85 %" and "Ba 0.27" in elements.meaning and elements.passed is False
+    assert anions.passed and "O \N{MINUS SIGN}2.00" in anions.meaning

@@ -323,6 +323,19 @@ def test_options_that_would_be_ignored_are_refused(trained, capsys, wrong):
     assert wrong[0] in capsys.readouterr().err
 
 
+def test_errors_on_other_data_go_to_the_card_with_the_shift_between_references(trained, tmp_path, capsys):
+    file, folder, _ = trained
+    elsewhere = pl.read_parquet(file).with_columns(pl.col("energy") + 0.75)
+    elsewhere.write_parquet(tmp_path / "elsewhere.parquet")
+    command = ["evaluate", str(tmp_path / "elsewhere.parquet"), "--model", str(folder), "--write-card"]
+    assert main(command) == 0
+    assert "constant shift of +0.7" in capsys.readouterr().out
+    found = Card.read(folder / "card.json").accuracy
+    assert found["elsewhere.parquet"]["mae"] == pytest.approx(0.75, abs=0.05)
+    assert found["elsewhere.parquet"]["mae shifted"] == pytest.approx(found["val"]["mae"], abs=0.05)
+    assert "val" in found
+
+
 def test_parity_map_and_quantiles():
     target = np.array([0.0, 0.0, 1.0, 2.0])
     predicted = np.array([0.0, 0.0, 1.5, 2.0])

@@ -18,6 +18,7 @@ from .convert import convert
 from .evaluate import evaluate
 from .explain import explain
 from .fetch import fetch
+from .join import join
 from .models import models
 from .output import note
 from .score import score
@@ -37,6 +38,7 @@ app.command(cls=Resumable, rich_help_panel=DATA_SETS)(atlas)
 app.add_typer(perovskite.app, name="perovskite", rich_help_panel=DATA_SETS)
 app.command(cls=Command, rich_help_panel=MODELS)(models)
 app.command(cls=Resumable, rich_help_panel=MODELS)(train)
+app.command(cls=Command, rich_help_panel=MODELS)(join)
 app.command(cls=Command, rich_help_panel=MODELS)(convert)
 
 

@@ -37,13 +37,15 @@ def evaluate(
 ) -> None:
     """Errors of a model on a data set, and how far to trust it.
 
-    --trust measures accuracy, calibration, faithfulness, agreement, sanity checks and domain.
+    --trust measures accuracy, calibration, faithfulness, agreement, sanity checks and domain. Of another data set
+    than that of the training, --write-card keeps the errors alone.
     """
     controls = {"without": without, "shuffled": shuffled, "other": other_head}
-    check(controls, trust, tradeoff, why, write_card)
+    check(controls, trust, tradeoff, why)
     import torch
 
-    from ..evaluation import accuracy
+    from ..evaluation.accuracy import errors, predict, shifted
+    from ..evaluation.trust import rounded
     from ..model import load_model
 
     loaded = load_model(model, torch.float32)
@@ -54,15 +56,22 @@ def evaluate(
         if write_card:
             write(model, found)
         return
-    result = accuracy(loaded, data, split)
+    rows = data.rows(split)
+    predicted, true = predict(loaded, data.graphs, rows), data.targets[rows]
+    result, off = errors(predicted, true), shifted(predicted, true)
     unit = loaded.card.target.unit
     if json:
-        print(dumps({"model": loaded.card.name, "split": split, "unit": unit, **result.asdict()}))
+        print(dumps({"model": loaded.card.name, "split": split, "unit": unit, **result.asdict(), **off}))
     else:
         print(f"n {result.n}   MAE {result.mae:.4f} {unit}   RMSE {result.rmse:.4f} {unit}   R2 {result.r2:.4f}")
+        print(f"with a constant shift of {off['shift']:+.4f} {unit}: MAE {off['mae shifted']:.4f} {unit}")
+    if write_card:
+        if data.name == loaded.card.data.get("file"):
+            wrong("--write-card", f"the model was trained on {data.name}; give --trust, which measures it on val")
+        write(model, {"accuracy": loaded.card.accuracy | {data.name: rounded({**result.asdict(), **off})}})
 
 
-def check(controls: dict, trust: bool, tradeoff: list[str] | None, why: str | None, write_card: bool) -> None:
+def check(controls: dict, trust: bool, tradeoff: list[str] | None, why: str | None) -> None:
     """Refuse options that would be ignored."""
     names = {"without": "--without", "shuffled": "--shuffled", "other": "--other-head"}
     for name, value in controls.items():
@@ -70,8 +79,6 @@ def check(controls: dict, trust: bool, tradeoff: list[str] | None, why: str | No
             wrong(names[name], f"{value} is a control of the trust measurements; give --trust as well")
     if why and not tradeoff:
         wrong("--why", "it belongs to the trade-off curve; give --tradeoff MODEL ... as well")
-    if write_card and not (trust or tradeoff):
-        wrong("--write-card", "it needs --trust or --tradeoff, which measure what a card says")
 
 
 def wrong(name: str, why: str) -> NoReturn:

@@ -46,6 +46,7 @@ LearningRate = Annotated[float | None, option("highest of one cycle; default: 0.
 WeightDecay = Annotated[float | None, option("of AdamW; default: 0.01", "X", TRAINING)]
 Seed = Annotated[int | None, option("of weights and order; default: 0", "N", TRAINING)]
 Members = Annotated[int | None, option("networks, each from its own seed; default: 1", "N", TRAINING)]
+Shapley = Annotated[float | None, option("weight of that loss (factorial ABX3); default: 0.0", "WEIGHT", TRAINING)]
 SwapConsistency = Annotated[float | None, option("weight of that loss (linear head); default: 0.0", "LAMBDA", TRAINING)]
 Mates = Annotated[
     Literal["auto", "labelled", "substituted"] | None,
@@ -84,6 +85,7 @@ def train(
     weight_decay: WeightDecay = None,
     seed: Seed = None,
     members: Members = None,
+    shapley: Shapley = None,
     swap_consistency: SwapConsistency = None,
     mates: Mates = None,
     substituted: Substituted = None,

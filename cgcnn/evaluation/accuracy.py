@@ -75,6 +75,15 @@ def errors(predicted: np.ndarray, target: np.ndarray) -> Accuracy:
     )
 
 
+def shifted(predicted: np.ndarray, target: np.ndarray) -> dict[str, float]:
+    """{"shift", "mae shifted"}: the constant that added to all predictions makes the mean absolute error least.
+
+    Energies of other calculations have other references; what is left after it is not their offset.
+    """
+    shift = float(np.median(target - predicted))
+    return {"shift": shift, "mae shifted": float(np.abs(predicted + shift - target).mean())}
+
+
 def error_quantiles(predicted: np.ndarray, target: np.ndarray) -> dict[str, float]:
     """{share of the crystals, as text: largest absolute error among them}."""
     found = np.quantile(np.abs(predicted - target), QUANTILES)

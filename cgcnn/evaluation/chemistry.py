@@ -19,6 +19,10 @@ _ELEMENTS = 20  # with a ground state; fewer say nothing
 _SITES_OF_AN_ANION = 20
 
 
+def predicts_formation_energy(model: Model) -> bool:
+    return "formation energy" in model.card.target.label
+
+
 def ground_states(model: Model, data: Dataset) -> dict | None:
     """Prediction for the ground state of every element in the data, which is 0 by definition of a formation energy.
 

@@ -20,6 +20,8 @@ def report(model: Model, found: dict) -> str:
 def accuracy_lines(found: dict) -> Iterator[str]:
     for split, e in found.items():
         yield f"  {split}: n {e['n']}   MAE {e['mae']:.4f}   RMSE {e['rmse']:.4f}   R2 {_number(e['r2'], 4)}"
+        if "shift" in e:
+            yield f"    with a constant shift of {e['shift']:+.4f}: MAE {e['mae shifted']:.4f}"
         if "quantiles" in e:
             yield "  absolute error below " + ", ".join(
                 f"{v:.3f} for {100 * float(q):.0f} %" for q, v in e["quantiles"].items()

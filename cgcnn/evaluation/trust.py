@@ -16,7 +16,7 @@ from ..graph import PackedGraphs
 from ..model import Model
 from ..perovskite import ROLES
 from ..sources import open_source, read_cells, row_names
-from . import sanity
+from . import chemistry, sanity
 from .accuracy import accuracy, error_quantiles, errors, parity_map
 from .additive import additive_fit, composition_counts, composition_fit
 from .ensemble import agreement, aligned, calibration, fix_gauge
@@ -98,6 +98,12 @@ def trust(
         "rattled by 0.01 Å": sanity.rattled(updated, some_cells(path, data.ids[val], _RATTLED)),
         "substitution": sanity.substitution_curve(model, data, scored, values, by_role),
     }
+    if chemistry.predicts_formation_energy(model):
+        progress("known chemistry")
+        checks |= {
+            "ground states": chemistry.ground_states(model, data),
+            "anions": chemistry.anions(data, scored),
+        }
     if shuffled is not None:
         constant = float(np.abs(target - np.median(data.targets[train])).mean())
         checks["shuffled labels"] = sanity.shuffled_labels(shuffled, data, scored, values, by_role, constant)
