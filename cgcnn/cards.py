@@ -71,7 +71,7 @@ class Faithful:
 
 def faithfulness_lines(card: Card) -> list[Faithful]:
     """What of `FAITHFULNESS_NAMES` the card knows."""
-    without = card.comparison.get("without swap consistency", {}).get("faithfulness", {})
+    without = card.comparison.get("without the loss", {}).get("faithfulness", {})
     found = []
     for key, name in FAITHFULNESS_NAMES.items():
         line = card.faithfulness.get(key)
@@ -286,14 +286,14 @@ def tradeoff_points(card: Card) -> list[TradeoffPoint]:
             if p.get("booked") is not None
         ]
     found = []
-    without = card.comparison.get("without swap consistency", {})
+    without = card.comparison.get("without the loss", {})
     for name, lines, mae, shipped in (
         (card.name, card.faithfulness, card.mae, True),
-        ("without swap consistency", without.get("faithfulness", {}), _mae(without), False),
+        ("without the loss", without.get("faithfulness", {}), _mae(without), False),
     ):
         booked = booked_error(lines)
         if booked is not None and mae is not None:
-            note = f"λ {card.training.get('swap_consistency', 0.0):g}" if shipped else "λ 0"
+            note = loss_note(card.training) if shipped else loss_note({})
             found.append(TradeoffPoint(name, mae, booked, shipped, note))
     return found
 
@@ -313,11 +313,21 @@ def _mae(found: dict) -> float | None:
     return found.get("accuracy", {}).get("val", {}).get("mae")
 
 
+def loss_note(training: dict) -> str:
+    """The losses on contributions of a training, with their weights."""
+    parts = [
+        f"{name} {training[key]:g}"
+        for key, name in (("shapley", "Shapley"), ("swap_consistency", "swap consistency"))
+        if training.get(key)
+    ]
+    return ", ".join(parts) or "no loss on contributions"
+
+
 def _settings_note(point: dict, head: str) -> str:
     """What tells a point from the others; its head only where it is not that of the card."""
     members = point.get("members", 1)
     parts = [
-        f"λ {point.get('swap_consistency', 0.0):g}",
+        loss_note(point),
         f"{point.get('epochs', 0)} epochs",
         f"{members} network{'s' if members > 1 else ''}",
     ]

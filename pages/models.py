@@ -6,7 +6,7 @@ import html
 
 import streamlit as st
 
-from cgcnn.cards import Check, checks, compared_errors, faithfulness_lines, tradeoff_points
+from cgcnn.cards import Check, checks, compared_errors, faithfulness_lines, loss_note, tradeoff_points
 from cgcnn.model import Card
 from cgcnn.plots import accuracy, trust
 from pages.common import chosen_card, enter_through_app, families, is_dark, log, model_cards, plain
@@ -80,7 +80,7 @@ def made_of(card: Card) -> str:
     if training:
         lines.append(
             f"**Training** {training.get('epochs')} epochs, learning rate {training.get('learning_rate')}, "
-            f"swap consistency {training.get('swap_consistency', 0):g}, {training.get('seconds', 0) / 60:.0f} minutes."
+            f"{loss_note(training)}, {training.get('seconds', 0) / 60:.0f} minutes."
         )
     if card.gauge:
         lines.append(f"**Zero of contributions** {plain(card.gauge['note'])}")

@@ -30,7 +30,7 @@ def test_an_old_card_is_read_and_has_nothing_to_show(tmp_path):
 def test_lines_without_the_newer_figures():
     old = card(
         faithfulness={"elements A": {"n": 52, "r": 0.9, "slope": 0.5}},
-        comparison={"without swap consistency": {"faithfulness": {"elements A": {"n": 52, "r": 0.7, "slope": 0.2}}}},
+        comparison={"without the loss": {"faithfulness": {"elements A": {"n": 52, "r": 0.7, "slope": 0.2}}}},
     )
     (found,) = faithfulness_lines(old)
     assert (found.r, found.slope, found.without, found.best) == (0.9, 0.5, (0.7, 0.2), None)
@@ -71,7 +71,7 @@ def test_tradeoff_from_the_comparison_and_from_points():
     shipped = card(
         accuracy={"val": {"mae": 0.032}},
         faithfulness={"elements A": LINE, "elements B": LINE | {"n": 26, "rmse": 0.4}},
-        comparison={"without swap consistency": without},
+        comparison={"without the loss": without},
     )
     one, other = tradeoff_points(shipped)
     assert one.shipped and not other.shipped and other.booked == pytest.approx(0.9)
@@ -79,9 +79,9 @@ def test_tradeoff_from_the_comparison_and_from_points():
     points = [{"name": "a", "mae": 0.1, "booked": 0.2, "members": 2, "epochs": 9, "swap_consistency": 0.3},
               {"name": "b", "mae": 0.1, "booked": None}]  # fmt: skip
     (found,) = tradeoff_points(card(tradeoff={"points": points, "why": ""}))
-    assert found.note == "λ 0.3, 9 epochs, 2 networks"
+    assert found.note == "swap consistency 0.3, 9 epochs, 2 networks"
     (found,) = tradeoff_points(card(tradeoff={"points": [points[0] | {"head": "gated"}], "why": ""}))
-    assert found.note == "gated, λ 0.3, 9 epochs, 2 networks"
+    assert found.note == "gated, swap consistency 0.3, 9 epochs, 2 networks"
 
 
 def test_published_errors_of_the_same_target_only():

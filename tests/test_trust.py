@@ -309,7 +309,7 @@ def test_controls_and_tradeoff(trained, tmp_path, capsys):
     controls = ["--without", str(tmp_path / "random"), "--shuffled", str(tmp_path / "random")]
     assert main([*command, "--trust", *controls, "--tradeoff", str(tmp_path / "random"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["comparison"]["without swap consistency"]["accuracy"]["val"]["mae"] > 0.1
+    assert found["comparison"]["without the loss"]["accuracy"]["val"]["mae"] > 0.1
     assert found["sanity"]["shuffled labels"]["mae"] > found["accuracy"]["val"]["mae"]
     names = [point["name"] for point in found["tradeoff"]["points"]]
     assert names == ["toy-linear", "random"]

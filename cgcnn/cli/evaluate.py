@@ -13,7 +13,7 @@ from .output import note, report_unreadable
 
 Split = Annotated[Literal["train", "val", "test", "all"], option("train, val, test or all; default: all", "SPLIT")]
 Trust = Annotated[bool, flag("--trust", "measure all that a card says, on val", TRUST)]
-Without = Annotated[str | None, model_option("the same training without swap consistency", TRUST)]
+Without = Annotated[str | None, model_option("the same training without the loss on contributions", TRUST)]
 Shuffled = Annotated[str | None, model_option("a training on shuffled labels", TRUST)]
 OtherHead = Annotated[str | None, model_option("the other pooling head; default: that of the family", TRUST)]
 Tradeoff = Annotated[list[str] | None, model_option("curve of this model and these (several names)", TRUST)]

@@ -52,7 +52,7 @@ def trust(
     """All fields of a card that are measured, on crystals of `val` unless said otherwise.
 
     path: file of the data set, to rattle some of its cells
-    without: the same training without the swap-consistency loss; shuffled: a training on shuffled labels
+    without: the same training without a loss on contributions; shuffled: a training on shuffled labels
     other: the other pooling head of the family; progress: told what is being done
     Raises DatasetError for data without the splits.
     """
@@ -81,10 +81,10 @@ def trust(
         "agreement": agreement(data, scored, values, by_role),
     }  # fmt: skip
     if without is not None:
-        progress("the training without swap consistency")
+        progress("the training without the loss on contributions")
         theirs = score_crystals(without, data, val)
         found["comparison"] = {
-            "without swap consistency": {
+            "without the loss": {
                 "accuracy": {"val": errors(theirs.energies.mean(0), target).asdict()},
                 "faithfulness": booked_against_true(data, theirs),
             }
@@ -195,6 +195,7 @@ def tradeoff_point(model: Model, data: Dataset) -> dict[str, float | str]:
             "name": model.card.name,
             "head": model.card.head,
             "swap_consistency": model.card.training.get("swap_consistency", 0.0),
+            "shapley": model.card.training.get("shapley", 0.0),
             "epochs": model.card.training.get("epochs", 0),
             "members": len(model.members),
             "mae": accuracy(model, data, "val").mae,

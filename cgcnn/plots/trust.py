@@ -19,7 +19,7 @@ def booked_against_true(
 ) -> go.Figure:  # fmt: skip
     """Share of a true effect that is booked on the atom (slope), and correlation (r), one row a kind of effect.
 
-    values: this model; without: trained without the swap-consistency loss; best: what any split of the true energies
+    values: this model; without: trained without a loss on contributions; best: what any split of the true energies
     can have
     """
     look = theme(dark)

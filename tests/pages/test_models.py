@@ -16,7 +16,7 @@ LINE = {"n": 52, "r": 0.996, "slope": 0.96, "spearman": 0.99, "rmse": 0.1, "best
 MEASURED = dict(
     faithfulness={"elements A": LINE, "elements B": LINE, "pairs A": LINE},
     comparison={
-        "without swap consistency": {
+        "without the loss": {
             "accuracy": {"val": {"n": 9, "mae": 0.04, "rmse": 0.05, "r2": 0.9}},
             "faithfulness": {"elements A": LINE | {"r": 0.7, "slope": 0.2, "rmse": 1.0}},
         }
