@@ -52,7 +52,8 @@ def _check_alike(one, other) -> None:
     if one.data.get("file") != other.data.get("file") or one.data.get("split") != other.data.get("split"):
         raise ModelError(f"{one.name} and {other.name} cannot be joined: they were trained on other data")
     for key in sorted({*one.training, *other.training} - set(_MAY_DIFFER)):
-        if one.training.get(key) != other.training.get(key):
+        # A card older than a setting lacks it, which is as good as 0.
+        if (one.training.get(key) or None) != (other.training.get(key) or None):
             raise ModelError(
                 f"{one.name} and {other.name} cannot be joined: {key} was {one.training.get(key)} "
                 f"and {other.training.get(key)}"

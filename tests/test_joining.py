@@ -22,7 +22,7 @@ def trained(seed: int, **changes) -> Model:
 
 
 def test_prediction_is_the_mean_and_the_error_bar_the_spread(tmp_path):
-    one, other = trained(0), trained(1, epochs=5, seconds=9)
+    one, other = trained(0), trained(1, epochs=5, seconds=9, shapley=0.0)
     joined = join([one, other], "both-linear")
     joined.save(tmp_path / "both-linear")
     loaded = load_model(tmp_path / "both-linear")
