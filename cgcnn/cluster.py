@@ -77,10 +77,7 @@ def chunks_on_cluster(
                     raise RuntimeError(f"scoring rows {first + 1} to {first + size} failed\n{row['traceback']}")
                 yield row["rows"]
         except ray.exceptions.RayError as error:
-            raise ClusterError(
-                f"workers died {_RETRIES + 1} times over the same chunk, perhaps for lack of memory "
-                f"({_first_line(error)}); start again with a smaller --chunk or fewer --workers"
-            ) from error
+            raise ClusterError(_in_words(error)) from error
 
 
 @contextmanager
@@ -183,6 +180,16 @@ class _Chunks:
             self.next += 1
             if self.next > number:
                 return rows
+
+
+def _in_words(error: Exception) -> str:
+    if "creation task" in str(error):
+        cause = str(error).strip().splitlines()[-1]
+        return f"workers do not start ({cause}); Ray's Python needs requirements.txt installed on every machine"
+    return (
+        f"workers died {_RETRIES + 1} times over the same chunk, perhaps for lack of memory ({_first_line(error)}); "
+        "start again with a smaller --chunk or fewer --workers"
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -27,7 +27,7 @@ def cluster():
     """A Ray of two processors, which all tests use; -> its address."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     ray = pytest.importorskip("ray", reason="pip install -r requirements-cluster.txt")
-    environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]), "OMP_NUM_THREADS": "1"}
     context = ray.init(
         address="local",
         num_cpus=2,
@@ -129,6 +129,15 @@ def test_a_chunk_that_kills_every_worker_is_one_sentence(tmp_path, model, cluste
     with pytest.raises(ClusterError, match="workers died 4 times.*smaller --chunk"):
         list(chunks_on_cluster(partial(die, tmp_path / "diary"), loaded, source, 2, [0], 1, "local"))
     assert (tmp_path / "diary").read_text().split() == ["alive"] * 4
+
+
+def test_a_worker_that_cannot_start_is_one_sentence(tmp_path, model, cluster, monkeypatch):
+    """As where the Python of the cluster lacks a package."""
+    monkeypatch.setattr(die, "__module__", "not_there")
+    monkeypatch.setitem(sys.modules, "not_there", sys.modules[__name__])
+    source = open_source(write_table(tmp_path / "data.parquet", many(2)))
+    with pytest.raises(ClusterError, match="do not start.*No module named 'not_there'.*requirements.txt"):
+        list(chunks_on_cluster(die, load_model(model), source, 2, [0], 1, "local"))
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere", "127.0.0.1:port"])
