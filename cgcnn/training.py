@@ -72,6 +72,7 @@ class TrainingSettings:
     def asdict(self) -> dict:
         return asdict(self)
 
+
 # Share of a step's mean in the running mean of what a nonlinear head pools, its zero while it is trained.
 _REFERENCE_STEP = 0.02
 

@@ -112,7 +112,7 @@ def test_command_line_joins_a_cluster_and_goes_on(tmp_path, model, cluster):
     command += ["--out", str(tmp_path / "half"), "--cluster", cluster]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "59 crystals with 295 sites" in done.stdout and "Warning" not in done.stderr
+    assert "59 crystals with 295 sites" in done.stderr and "Warning" not in done.stderr
     assert same(whole, load_scores(tmp_path / "half"))
     assert (tmp_path / "half" / "sites" / "000000.parquet").stat().st_mtime_ns == kept
 

@@ -4,14 +4,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from test_training import SMALL, file, made_up_table, run  # noqa: F401
+from test_training import file, run  # noqa: F401
 
 from cgcnn.cli import main
 from cgcnn.datasets import load_dataset
@@ -19,6 +22,7 @@ from cgcnn.distinct import DistinctSites
 from cgcnn.model import load_model
 from cgcnn.network import CrystalNetwork, NetworkSettings
 from cgcnn.ranks import is_first, share
+from cgcnn.split import RoleShares
 from cgcnn.swap import NoMates, SubstitutedMates, SwapPairs
 from cgcnn.training import Trainee, TrainingSettings
 
@@ -63,14 +67,17 @@ def pairs_of(step) -> list[tuple]:
 
 
 @pytest.mark.parametrize("ranks", [2, 3])
+@pytest.mark.parametrize("head", ["linear", "gated"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_mean_gradient_is_that_of_one_process(data, kind, ranks):
-    """Of a whole step, and of the last one, in which there is nothing left for some ranks."""
+def test_the_mean_gradient_is_that_of_one_process(data, kind, head, ranks):
+    """With all parts of the loss; of a whole step, and of the last one, in which nothing is left for some ranks."""
     distinct = DistinctSites.of(data.graphs)
-    settings = TrainingSettings(swap_consistency=0.0 if kind == "none" else 0.5)
+    settings = TrainingSettings(swap_consistency=0.0 if kind == "none" else 0.5, shapley=0.3)
     batches = mates_of(kind, data, distinct)
     torch.manual_seed(0)
-    trainee = Trainee(CrystalNetwork(SMALL), settings, distinct, batches, data.targets, data.rows("val"), 1.0)
+    network = CrystalNetwork(NetworkSettings(head, width=16, convolutions=2))
+    shares = RoleShares(data, distinct, data.targets, data.rows("train"))
+    trainee = Trainee(network, settings, distinct, batches, data.targets, data.rows("val"), 1.0, shares)
     trainee.log = lambda *_, **__: None
     trainee.on_train_epoch_start()
     steps = batches.steps(18, np.random.default_rng(1))
@@ -83,19 +90,25 @@ def test_the_mean_gradient_is_that_of_one_process(data, kind, ranks):
 
 
 def gradients(trainee: Trainee, step, ranks: int) -> list[torch.Tensor]:
-    """Of every rank, as one vector each."""
-    trainer = SimpleNamespace(world_size=ranks, strategy=SimpleNamespace())
-    trainee._trainer = trainer
-    collated = []
-    for trainer.global_rank in range(ranks):
-        collated.append(trainee._collate(step))
-    trainer.strategy.reduce = lambda *_, **__: torch.stack([part[-1] for part in collated]).sum(0)
-    found = []
-    for part in collated:
-        trainee.zero_grad()
-        trainee.training_step(part, 0).backward()
-        found.append(torch.cat([p.grad.ravel() for p in trainee.network.parameters()]))
-    return found
+    """Of every rank, as one vector each, and the reference of the head behind it; the ranks are threads."""
+    told, barrier = [None] * ranks, threading.Barrier(ranks)
+
+    def one(rank: int) -> torch.Tensor:
+        def reduce(tensor, reduce_op):
+            told[rank] = tensor
+            barrier.wait(timeout=20)
+            every = torch.stack(told)
+            barrier.wait(timeout=20)
+            return every.sum(0) if reduce_op == "sum" else every.mean(0)
+
+        own = deepcopy(trainee)
+        own._trainer = SimpleNamespace(world_size=ranks, global_rank=rank, strategy=SimpleNamespace(reduce=reduce))
+        own.training_step(own._collate(step), 0).backward()
+        reference = [own.network.head.reference.ravel()] if not own.network.head.exact else []
+        return torch.cat([p.grad.ravel() for p in own.network.parameters()] + reference)
+
+    with ThreadPoolExecutor(ranks) as threads:
+        return list(threads.map(one, range(ranks)))
 
 
 @pytest.mark.parametrize("form", ["eq4", "eq5"])
@@ -137,15 +150,15 @@ def test_two_processes_train_as_one_also_after_a_kill(file, tmp_path):  # noqa: 
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     process = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True, **pipes)
     last = out / "member-0" / "last.ckpt"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while not last.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     assert last.exists() and not (out / "card.json").exists(), "killed too late for this test to say anything"
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=180)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("written to") == 1 and "distributed" not in done.stderr
+    assert done.stderr.count("written to") == 1 and "distributed" not in done.stderr
     assert sorted(p.name for p in out.iterdir()) == ["card.json", "weights.safetensors"]
     two = load_model(out, torch.float32)
     (curve,), (expected,) = (m.card.training["validation MAE by epoch"] for m in (two, one))
