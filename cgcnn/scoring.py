@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import pickle
+import platform
 import subprocess
 import sys
 import time
@@ -24,7 +25,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import gcd
 from pathlib import Path
 
@@ -142,6 +143,7 @@ def score(
     chunk: int | None = None,
     max_sites: int = 1000,
     workers: int | None = None,
+    cluster: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Scores:
     """Score a data set with a model; goes on where an earlier run with the same arguments was stopped.
@@ -150,8 +152,9 @@ def score(
     target: column to keep beside the prediction; found by itself where that is clear, and not needed
     chunk: rows that are written together; max_sites: larger cells are listed as unreadable
     workers: processes, one a core by default; 1 works in this process
+    cluster: "local" or the address of a Ray cluster, whose processes then do the work, see `cluster`
     progress: called with (rows done, rows in all) after every chunk, first with what an earlier run did
-    Raises DatasetError, ModelError, ScoringError.
+    Raises DatasetError, ModelError, ScoringError, ClusterError.
     """
     out = Path(out)
     source = open_source(dataset)
@@ -169,12 +172,10 @@ def score(
     todo = [k for k in range(-(-source.rows // size)) if k not in done]
     job = _Job(str(folder), str(out), about["target in the data"], about["target column"], about["split"], max_sites)
     rows_done = sum(min(size, source.rows - k * size) for k in done)
-    workers = min(workers or len(os.sched_getaffinity(0)), len(todo))
     started = time.monotonic()
     if progress:
         progress(rows_done, source.rows)
-    results = _in_processes(job, source, size, todo, workers) if workers > 1 else _here(job, loaded, source, size, todo)
-    for rows in results:
+    for rows in _scored(job, loaded, source, size, todo, workers, cluster):
         rows_done += rows
         if progress:
             progress(rows_done, source.rows)
@@ -320,7 +321,7 @@ def _score_chunk(job: _Job, model: Model, number: int, first_row: int, rows: pl.
 
 
 def _write(file: Path, tables: list[pl.DataFrame], schema: dict, metadata: dict[str, str] | None = None) -> None:
-    part = file.with_name(f"{file.name}.{os.getpid()}.part")
+    part = file.with_name(f"{file.name}.{platform.node()}-{os.getpid()}.part")  # on a cluster two may be at one chunk
     table = pl.concat(tables) if tables else pl.DataFrame(schema=schema)
     table.write_parquet(part, metadata=metadata)
     part.replace(file)
@@ -426,6 +427,18 @@ def _chunks(source: Source, size: int, todo: Iterable[int]) -> Iterator[tuple[in
             yield number, number * size, rows
         if number == last:
             return
+
+
+def _scored(
+    job: _Job, model: Model, source: Source, size: int, todo: list[int], workers: int | None, cluster: str | None
+) -> Iterator[int]:
+    """Numbers of rows of the chunks as they get done."""
+    if cluster and todo:
+        from .cluster import chunks_on_cluster
+
+        return chunks_on_cluster(partial(_score_chunk, job), model, source, size, todo, workers, cluster)
+    workers = min(workers or len(os.sched_getaffinity(0)), len(todo))
+    return _in_processes(job, source, size, todo, workers) if workers > 1 else _here(job, model, source, size, todo)
 
 
 def _here(job: _Job, model: Model, source: Source, size: int, todo: list[int]) -> Iterator[int]:

@@ -2,6 +2,9 @@
 
 Everything random comes from the seed and the number of the epoch, so a run that was killed and started again from
 its last checkpoint ends with the same weights as one that was not (on a CPU, with the same number of threads).
+
+In several processes (Lightning's DDP) each works on its share of every step, see `ranks`; loss and gradients are those
+of the whole step, as in one process.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, Timer, TQDMProgressBar
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
@@ -27,6 +32,7 @@ from .evaluation import measure, pooled_reference
 from .graph import GraphBatch, GraphSettings, PackedGraphs
 from .model import Card, Model, Target
 from .network import CrystalNetwork, NetworkSettings
+from .ranks import is_first, share
 from .split import RoleShares, split_error
 from .swap import NoMates, Step, SubstitutedMates, SwapPairs, substitute, swap_consistency, unswapped_rows
 
@@ -139,6 +145,7 @@ class Trainee(pl.LightningModule):
         super().__init__()
         self.network, self.settings, self.distinct, self.unit, self.shares = network, settings, distinct, unit, shares
         self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.averaging))
+        self.average.requires_grad_(False)  # or several processes would wait for its gradients
         self.targets = torch.as_tensor(targets, dtype=torch.float32)
         self.batches, self.val_crystals = batches, val
         self.curve: list[float] = []  # validation MAE of every epoch
@@ -149,40 +156,55 @@ class Trainee(pl.LightningModule):
 
     def val_dataloader(self):
         order = np.argsort(self.distinct.graphs.edges[self.val_crystals], kind="stable")  # equal work in every batch
-        steps = np.array_split(self.val_crystals[order], max(1, len(order) // 128))
-        return DataLoader(steps, batch_size=None, collate_fn=self._labelled)
+        rank, ranks = self.trainer.global_rank, self.trainer.world_size
+        steps = np.array_split(self.val_crystals[order], max(ranks, len(order) // 128))
+        return DataLoader(steps[rank::ranks], batch_size=None, collate_fn=self._labelled)
 
     def _labelled(self, crystals: np.ndarray) -> tuple[GraphBatch, torch.Tensor]:
         return self.distinct.graphs.select(crystals, torch.float32), self.targets[crystals]
 
     def _collate(self, step: Step):
+        step, counts = share(step, self.trainer.global_rank, self.trainer.world_size)
         batch, _ = self._labelled(step.crystals)
         numbers = batch.atomic_numbers.numpy()
         substitute(step, self.distinct, numbers)
         one, other = unswapped_rows(step, self.distinct, numbers)
-        shares = self.shares.select(step.crystals, step.labelled) if self.shares else ()
         target = self.targets[step.crystals[: step.labelled]]
-        return batch, target, torch.from_numpy(one), torch.from_numpy(other), *shares
+        shares = self.shares.select(step.crystals, step.labelled) if self.shares else ()
+        known = int((~shares[1][:, 0].isnan()).sum()) if shares else 0
+        sizes = torch.tensor([step.labelled, len(one), known, len(step.crystals)], dtype=torch.float32) * counts
+        return batch, target, torch.from_numpy(one), torch.from_numpy(other), sizes, *shares
+
+    def _weights(self, sizes: torch.Tensor) -> torch.Tensor:
+        """What means over this process's part of a step count for; the processes' average is then the mean over all.
+
+        Shapes: sizes (4,) of the part: labelled crystals, sites compared, crystals with shares, crystals -> (4,), ones
+        for a single process
+        """
+        every = self.trainer.strategy.reduce(sizes.clone(), reduce_op="sum")
+        return self.trainer.world_size * sizes / every.clamp(min=1)
 
     def transfer_batch_to_device(self, step, device, dataloader_idx):
         return tuple(part.to(device) for part in step)
 
     def on_train_batch_start(self, *_):
-        torch.manual_seed(self.settings.seed * 2**32 + self.global_step)  # dropout is the same after a resume
+        # Dropout is the same after a resume, and another in every process.
+        torch.manual_seed(self.settings.seed * 2**32 + self.global_step + (self.global_rank << 56))
 
     def training_step(self, step, _):
-        batch, target, one, other, *shares = step
+        batch, target, one, other, sizes, *shares = step
+        of_error, of_change, of_split, of_mean = self._weights(sizes)
         loss = 0.0
         if self.settings.swap_consistency or shares:
-            energy, contributions = self._explained(batch)
+            energy, contributions = self._explained(batch, of_mean)
             if self.settings.swap_consistency:
-                loss = self.settings.swap_consistency * swap_consistency(contributions, one, other)
+                loss = self.settings.swap_consistency * of_change * swap_consistency(contributions, one, other)
             if shares:
-                loss = loss + self.settings.shapley * split_error(contributions, batch, *shares)
+                loss = loss + self.settings.shapley * of_split * split_error(contributions, batch, *shares)
         else:
             energy = self.network(batch)
         error = (energy[: len(target)] - target).abs().mean()
-        loss = loss + error
+        loss = loss + of_error * error
         self.seen += len(target)
         self.error += error.item() * len(target)
         self.log(
@@ -190,12 +212,13 @@ class Trainee(pl.LightningModule):
         )  # running mean of the epoch
         return loss
 
-    def _explained(self, batch: GraphBatch) -> tuple[torch.Tensor, torch.Tensor]:
+    def _explained(self, batch: GraphBatch, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Energies and contributions; those of a nonlinear head start from a running mean of what it pools."""
         head, (v, v0) = self.network.head, self.network.site_features(batch)
         if not head.exact:
             with torch.no_grad():
-                head.reference.lerp_(head.pooled(v, v0, batch).mean(0), _REFERENCE_STEP)
+                mean = self.trainer.strategy.reduce(weight * head.pooled(v, v0, batch).mean(0), reduce_op="mean")
+                head.reference.lerp_(mean, _REFERENCE_STEP)
         return head.energy_and_contributions(v, v0, batch)
 
     def on_train_epoch_start(self):
@@ -207,8 +230,8 @@ class Trainee(pl.LightningModule):
 
     def validation_step(self, step, _):
         batch, target = step
-        error = (self.average(batch) - target).abs().mean() * self.unit
-        self.log("val_mae", error, prog_bar=True, batch_size=len(target))
+        error = (self.average(batch) - target).abs().sum() * self.unit / len(self.val_crystals)
+        self.log("val_mae", error, prog_bar=True, batch_size=len(target), reduce_fx="sum", sync_dist=True)
 
     def configure_optimizers(self):
         steps = self.settings.epochs * len(self.train_dataloader())
@@ -248,8 +271,10 @@ def train(
     graph: GraphSettings = GraphSettings(),
     credit: str = "",
     also: Dataset | None = None,
+    devices: int = 1,
+    nodes: int = 1,
     progress: bool = True,
-) -> Model:
+) -> Model | None:
     """Train `training.members` networks on the `train` split, stop early on `val`, and write a model folder.
 
     A table without splits is split by formula, four fifths to train.
@@ -257,10 +282,21 @@ def train(
     A run that was stopped goes on from its last finished epoch when it is started again with the same settings.
     out: folder of the model; checkpoints stay in it until the run is finished
     target: its mean and standard deviation are set here, from the training crystals
+    devices: processes on this machine, for which Lightning runs the program again; nodes: machines, each of which
+        runs the program, see Lightning's environment variables NODE_RANK, MASTER_ADDR and MASTER_PORT
+    -> the model; None in all processes but the first
     Raises DatasetError for a data set without the splits, or a folder that holds another run.
     """
+    ranks = devices * nodes
+    if devices < 1 or nodes < 1:
+        raise ValueError(f"{devices=} and {nodes=} must be at least 1")
     if not data.split.any():
         data = split_by_formula(data)
+    if len(data.rows("val")) < ranks:
+        raise DatasetError(
+            f"{data.name} has {len(data.rows('val'))} validation crystals, and {ranks} processes need one each; "
+            "train with fewer --devices"
+        )
     whole = with_more_to_train(data, also) if also else data
     train_rows = data.rows("train")
     values = data.targets[train_rows]
@@ -275,7 +311,8 @@ def train(
     }
     distinct = DistinctSites.of(whole.graphs)
     batches = mates(distinct, whole.graphs, whole.rows("train"), training)
-    _claim(out, run)
+    if is_first(ranks):
+        _claim(out, run)
     members, seconds, curves = [], 0.0, []
     for i in range(training.members):
         settings = replace(training, seed=training.seed + i)
@@ -285,10 +322,15 @@ def train(
         trainee = Trainee(
             CrystalNetwork(network), settings, distinct, batches, scaled, data.rows("val"), target.sd, shares
         )
-        member, time, curve = _train_member(trainee, out / f"member-{i}", progress)
+        time, curve = _fit(trainee, out / f"member-{i}", devices, nodes, progress)
+        if not is_first(ranks):
+            continue
+        member = _best(trainee, out / f"member-{i}")
         members.append(member)
         curves.append(curve)
         seconds += time
+    if not is_first(ranks):
+        return None
     card = Card(
         name=name or out.resolve().name,
         family=(name or out.resolve().name).removesuffix(f"-{network.head}"),
@@ -352,40 +394,51 @@ def _scaled(data: Dataset, target: Target, training: TrainingSettings) -> np.nda
     return scaled
 
 
-def _train_member(trainee: Trainee, folder: Path, progress: bool) -> tuple[CrystalNetwork, float, list[float]]:
-    """Network with averaged weights of the best epoch, seconds, validation MAE of every epoch."""
+def _fit(trainee: Trainee, folder: Path, devices: int, nodes: int, progress: bool) -> tuple[float, list[float]]:
+    """Train one network; seconds, validation MAE of every epoch. Checkpoints are in the folder."""
     training = trainee.settings
     every_epoch = {"save_on_train_epoch_end": True, "enable_version_counter": False}
     best = ModelCheckpoint(folder, filename="best", monitor="val_mae", **every_epoch)
     last = ModelCheckpoint(folder, filename="last", **every_epoch)
     timer = Timer()
-    trainer = pl.Trainer(
-        max_epochs=training.epochs,
-        accelerator="auto",
-        devices=1,
-        logger=False,
-        enable_model_summary=False,
-        enable_progress_bar=progress,
-        num_sanity_val_steps=0,
-        reload_dataloaders_every_n_epochs=1,
-        callbacks=[
-            best,
-            last,
-            timer,
-            EarlyStopping("val_mae", patience=training.patience),
-            *([ProgressBar()] if progress else []),
-        ],
-        plugins=[WholeCheckpoints()],
-    )
+    try:
+        trainer = pl.Trainer(
+            max_epochs=training.epochs,
+            accelerator="auto",
+            devices=devices,
+            num_nodes=nodes,
+            strategy=DDPStrategy(broadcast_buffers=False) if devices * nodes > 1 else "auto",
+            use_distributed_sampler=False,
+            logger=False,
+            enable_model_summary=False,
+            enable_progress_bar=progress,
+            num_sanity_val_steps=0,
+            reload_dataloaders_every_n_epochs=1,
+            callbacks=[
+                best,
+                last,
+                timer,
+                EarlyStopping("val_mae", patience=training.patience),
+                *([ProgressBar()] if progress else []),
+            ],
+            plugins=[WholeCheckpoints()],
+        )
+    except MisconfigurationException as error:
+        raise ValueError(f"{devices} devices on {nodes} machines cannot be had: {error}") from error
     unfinished = folder / "last.ckpt"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # advice on loader workers and on resuming, neither of which applies
         trainer.fit(trainee, ckpt_path=unfinished if unfinished.is_file() else None)
+    return timer.time_elapsed("train"), trainee.curve
+
+
+def _best(trainee: Trainee, folder: Path) -> CrystalNetwork:
+    """Network with the averaged weights of the best epoch."""
     state = torch.load(folder / "best.ckpt", weights_only=True, map_location="cpu")["state_dict"]
     prefix = "average.module."
     averaged = CrystalNetwork(trainee.network.settings)
     averaged.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
-    return averaged.eval().requires_grad_(False), timer.time_elapsed("train"), trainee.curve
+    return averaged.eval().requires_grad_(False)
 
 
 def _symbols(data: Dataset, crystals: np.ndarray) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ Out = Annotated[Path, option("folder of the tables", "DIR")]
 Target = Annotated[str | None, option("column to keep beside the prediction", "COLUMN")]
 Chunk = Annotated[int | None, option("rows that are written together", "N")]
 Workers = Annotated[int | None, option("processes; default: one for each core", "N")]
+Cluster = Annotated[str | None, option("work on Ray: local, or what `ray start --head` printed", "ADDRESS")]
 
 
 def score(
@@ -31,6 +32,7 @@ def score(
     chunk: Chunk = None,
     max_sites: MaxSites = None,
     workers: Workers = None,
+    cluster: Cluster = None,
     quiet: Quiet = False,
 ) -> int:
     """Site contributions of a whole data set, as Parquet tables.
@@ -39,7 +41,7 @@ def score(
     """
     from ..scoring import score
 
-    given = {"target": target, "chunk": chunk, "max_sites": max_sites, "workers": workers}
+    given = {"target": target, "chunk": chunk, "max_sites": max_sites, "workers": workers, "cluster": cluster}
     given = {name: value for name, value in given.items() if value is not None}
     with progress_bar(quiet) as progress:
         about = score(dataset, model, out, progress=progress, **given).about

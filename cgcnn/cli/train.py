@@ -17,6 +17,8 @@ Head = Annotated[Literal["gated", "linear", "mean"], option("pooling head: gated
 Out = Annotated[Path, option("folder of the model", "DIR")]
 Name = Annotated[str | None, option("of the model; default: that of the folder", "NAME")]
 Threads = Annotated[int | None, option("processor cores to use", "N")]
+Devices = Annotated[int, option("processes here, one a GPU if there are; they share each step", "N")]
+Nodes = Annotated[int, option("machines: give the command on each, with NODE_RANK, MASTER_ADDR", "M")]
 
 Unit = Annotated[str | None, option("of the target, for the card", "UNIT", DATA)]
 Credit = Annotated[str | None, option("source of the data, for the card", "TEXT", DATA)]
@@ -63,6 +65,8 @@ def train(
     out: Out,
     name: Name = None,
     threads: Threads = None,
+    devices: Devices = 1,
+    nodes: Nodes = 1,
     quiet: Quiet = False,
     target: Target = None,
     unit: Unit = None,
@@ -101,16 +105,19 @@ def train(
     from ..evaluation.report import accuracy_lines, faithfulness_lines
     from ..graph import GraphSettings
     from ..network import NetworkSettings
+    from ..ranks import is_first
     from ..training import TrainingSettings, train
 
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)  # hardware and advertisements
+    for logger in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(logger).setLevel(logging.ERROR)  # hardware and advertisements
     if threads:
         torch.set_num_threads(threads)
 
     given = {name: value for name, value in context.params.items() if value is not None}
     graph = settings(GraphSettings, given)
     data = load_dataset(dataset, target, graph)
-    report_unreadable(data)
+    if is_first(devices * nodes):
+        report_unreadable(data)
     more = load_dataset(also, data.target, graph) if also else None
     model = train(
         data,
@@ -122,8 +129,12 @@ def train(
         graph=graph,
         credit=targets.credit(data.target) if credit is None else credit,
         also=more,
+        devices=devices,
+        nodes=nodes,
         progress=not quiet and sys.stderr.isatty(),
     )
+    if model is None:  # another process has it
+        return
     card = model.card
     print("\n".join([f"{card.name}:", *accuracy_lines(card.accuracy), *faithfulness_lines(card.faithfulness)]))
     note(f"written to {out} after {card.training['seconds']} s")

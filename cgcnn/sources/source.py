@@ -36,12 +36,14 @@ class Source(ABC):
     path; name: of the file or folder
     columns: names of all columns but those of the crystal; numeric: those of them that hold numbers only
     rows: number of rows, readable or not
+    seekable: reading from the middle on costs no more than from the start
     """
 
     path: Path
     columns: tuple[str, ...]
     numeric: tuple[str, ...]
     rows: int
+    seekable: bool = False
 
     @property
     def name(self) -> str:

@@ -16,6 +16,7 @@ class TableSource(Source):
     def __init__(self, path: Path):
         self.path = path
         self._csv = path.suffix != ".parquet"
+        self.seekable = not self._csv
         try:
             self._table = (
                 # All text: a value of the wrong type must not stop the rest.
