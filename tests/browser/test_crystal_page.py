@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from acting import act, click_row, eventually, idle, still
 from pymatgen.core import Lattice, Structure
 
 from cgcnn.contributions import explain
@@ -65,15 +66,13 @@ def expected_colours(head: str) -> dict[str, tuple[float, float, float]]:
 def scene(page):
     """The frame of the 3D scene, once it is drawn."""
     page.locator("iframe").first.wait_for()
-    for _ in range(300):
-        for frame in page.frames[1:]:
-            try:
-                if frame.evaluate("window.sceneReady === true"):
-                    return frame
-            except Exception:  # the frame was replaced meanwhile
-                pass
-        page.wait_for_timeout(100)
-    raise AssertionError("no 3D scene appeared")
+
+    def ready():
+        return next((f for f in page.frames[1:] if f.evaluate("window.sceneReady === true")), None)
+
+    frame = eventually(page, ready)
+    assert frame, "no 3D scene appeared"
+    return frame
 
 
 def atoms(frame) -> list[dict]:
@@ -89,15 +88,14 @@ def colours(frame) -> dict[str, str]:
 
 def wait_for_scene(page, condition):
     """The scene, once `condition(frame)` holds; Streamlit swaps the frame in its own time."""
-    for _ in range(150):
+
+    def as_expected():
         frame = scene(page)
-        try:
-            if condition(frame):
-                return frame
-        except Exception:  # swapped while it was asked
-            pass
-        page.wait_for_timeout(100)
-    raise AssertionError("the scene did not change as expected")
+        return frame if condition(frame) else None
+
+    frame = eventually(page, as_expected)
+    assert frame, "the scene did not change as expected"
+    return frame
 
 
 def on_screen(page, frame, position) -> tuple[float, float]:
@@ -145,16 +143,19 @@ def test_uploaded_cif_is_coloured_as_worked_out_by_hand(page, app_url):
         drawn = atoms(frame)
         assert all(atom["color"] == atom["sphere"] for atom in drawn)
         assert sorted(atom["elem"] for atom in drawn) == ["K"] * 8 + ["O"] * 6 + ["Ta"]  # images on all faces
-        page.wait_for_timeout(500)
         # a lit sphere is a scaled version of its colour, so the proportions of the channels survive the shading;
         # an oxygen at the front shows besides its symbol
         front = max((atom for atom in drawn if atom["elem"] == "K"), key=lambda atom: depth(frame, atom))
-        x, y = on_screen(page, frame, (front["x"], front["y"], front["z"]))
-        seen = pixel(page, x - 12, y - 12)
         wanted = np.array(expected["K"])
-        cosine = seen @ wanted / np.linalg.norm(seen) / np.linalg.norm(wanted)
-        assert cosine > 0.99, (seen, wanted)
-        assert np.linalg.norm(seen - 255) > 20  # not the background
+
+        def shows(frame=frame, front=front, wanted=wanted):
+            still(page, page.locator("iframe").first)
+            x, y = on_screen(page, frame, (front["x"], front["y"], front["z"]))
+            seen = pixel(page, x - 12, y - 12)
+            cosine = seen @ wanted / np.linalg.norm(seen) / np.linalg.norm(wanted)
+            return cosine > 0.99 and np.linalg.norm(seen - 255) > 20  # not the background
+
+        assert eventually(page, shows, 20), wanted
 
 
 def depth(frame, atom) -> float:
@@ -166,15 +167,19 @@ def depth(frame, atom) -> float:
 def test_flipping_the_head_recolours_and_keeps_the_camera(page, app_url):
     page.goto(app_url)
     frame = scene(page)
+    idle(page)
+    frame = scene(page)
     before, start = colours(frame), frame.evaluate("viewer.getView()")
-    box = frame.frame_element().bounding_box()
-    page.mouse.move(box["x"] + 200, box["y"] + 60)
-    page.mouse.down()
-    page.mouse.move(box["x"] + 290, box["y"] + 110, steps=6)
-    page.mouse.up()
-    page.wait_for_timeout(300)
+
+    def drag():
+        box = still(page, page.locator("iframe").first)
+        page.mouse.move(box["x"] + 200, box["y"] + 60)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 290, box["y"] + 110, steps=6)
+        page.mouse.up()
+
+    act(page, drag, lambda: np.abs(np.array(frame.evaluate("viewer.getView()")) - start).max() > 0.05, "turning")
     turned = frame.evaluate("viewer.getView()")
-    assert np.abs(np.array(turned) - start).max() > 0.05
     other = "gated" if page.get_by_role("radio", name="linear").is_checked() else "linear"
     page.get_by_test_id("stRadio").get_by_text(other, exact=True).click()
     frame = wait_for_scene(page, lambda f: colours(f) != before)
@@ -188,22 +193,30 @@ def test_flipping_the_head_recolours_and_keeps_the_camera(page, app_url):
 
 def test_hover_label_and_views(page, app_url):
     page.goto(app_url)
+    idle(page)
     frame = scene(page)
-    page.wait_for_timeout(500)
     edge = 3.901
-    frame.get_by_role("button", name="c", exact=True).click()
-    page.wait_for_timeout(300)
-    top, below = (on_screen(page, frame, (edge / 2, edge / 2, z)) for z in (edge, 0))
-    assert top == pytest.approx(below, abs=1)  # one atom hides the other along c
-    frame.get_by_role("button", name="reset").click()
-    page.wait_for_timeout(300)
-    x, y = on_screen(page, frame, (edge / 2, edge / 2, edge / 2))
-    page.mouse.move(x - 80, y - 50)
-    page.mouse.move(x, y, steps=4)
+
+    def hidden_by_another() -> bool:  # one atom hides the other along c
+        top, below = (on_screen(page, frame, (edge / 2, edge / 2, z)) for z in (edge, 0))
+        return top == pytest.approx(below, abs=1)
+
+    assert not hidden_by_another()
+    act(page, frame.get_by_role("button", name="c", exact=True).click, hidden_by_another)
+    act(page, frame.get_by_role("button", name="reset").click, lambda: not hidden_by_another())
     label = frame.locator("#label")
-    label.wait_for(state="visible")
+
+    def point():
+        still(page, page.locator("iframe").first)
+        x, y = on_screen(page, frame, (edge / 2, edge / 2, edge / 2))
+        page.mouse.move(x - 80, y - 50)
+        page.mouse.move(x, y, steps=4)
+        return x, y
+
+    act(page, point, label.is_visible, "a label")
     text = label.inner_text()
     assert text.startswith("Ti1") and "B site" in text and "Wyckoff 1" in text and " eV" in text
+    x, y = point()
     page.mouse.move(x - 150, y - 150, steps=4)
     label.wait_for(state="hidden")
 
@@ -212,8 +225,7 @@ def test_row_of_the_table_is_marked_in_the_scene(page, app_url):
     page.goto(app_url)
     frame = scene(page)
     assert frame.evaluate("window.highlighted.length") == 0
-    box = page.get_by_test_id("stDataFrame").bounding_box()
-    page.mouse.click(box["x"] + 16, box["y"] + 38 + 29 * 1.5)  # second row, the titanium
+    click_row(page, 1)  # the titanium
     frame = wait_for_scene(page, lambda f: f.evaluate("window.highlighted.join()") == "1")
 
 
@@ -236,16 +248,19 @@ def test_bad_file_next_to_good_one(page, app_url):
 )
 def test_fits_the_window(page, app_url):
     page.goto(app_url)
+    still(page, page.get_by_test_id("stDataFrame"))
     frame = scene(page)
-    page.get_by_test_id("stDataFrame").wait_for()
-    page.wait_for_timeout(500)
+    still(page, page.locator("iframe").first)
     width, height = page.viewport_size["width"], page.viewport_size["height"]
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     box = frame.frame_element().bounding_box()
     assert box["x"] >= 0 and box["x"] + box["width"] <= width + 1
-    for atom in atoms(frame):  # nothing of the crystal is cut off
-        x, y = on_screen(page, frame, (atom["x"], atom["y"], atom["z"]))
-        assert box["x"] < x < box["x"] + box["width"] and box["y"] < y < box["y"] + box["height"]
+
+    def whole() -> bool:  # nothing of the crystal is cut off
+        places = [on_screen(page, frame, (atom["x"], atom["y"], atom["z"])) for atom in atoms(frame)]
+        return all(0 < x - box["x"] < box["width"] and 0 < y - box["y"] < box["height"] for x, y in places)
+
+    assert eventually(page, whole, 10)
     if width >= 1280:  # the main result needs no scrolling
         table = page.get_by_test_id("stDataFrame").bounding_box()
         assert box["y"] + box["height"] < height and table["y"] + table["height"] < height

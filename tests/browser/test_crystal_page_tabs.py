@@ -7,6 +7,7 @@ import io
 
 import numpy as np
 import pytest
+from acting import act, click_row, idle, still
 from PIL import Image
 from test_crystal_page import colours, scene, wait_for_scene
 
@@ -19,12 +20,18 @@ def open_tab(page, app_url, tab: str, query: str = ""):
 
 
 def click_element(page, symbol: str) -> None:
-    """Click the tile of an element in the periodic table, where the browser has drawn its name."""
+    """Click the tile of an element in the periodic table, where the browser has drawn its name, until the page has
+    taken it."""
     chart = page.locator('[class*="st-key-figure-swap"] .js-plotly-plot').first
     tile = chart.locator("text.bartext, .textpoint text").filter(has_text=symbol).first
-    tile.scroll_into_view_if_needed()
-    box = tile.bounding_box()
-    page.mouse.click(box["x"] + 10, box["y"] + 10)
+
+    def click():
+        box = still(page, tile)
+        page.mouse.move(box["x"] + 8, box["y"] + 8)  # plotly knows what it is clicked on from the last hover
+        page.mouse.move(box["x"] + 10, box["y"] + 10)
+        page.mouse.click(box["x"] + 10, box["y"] + 10)
+
+    act(page, click, lambda: "swap=" in page.url, f"the swap for {symbol}")
 
 
 def test_click_on_an_element_shows_that_crystal_and_back(page, app_url):
@@ -37,14 +44,15 @@ def test_click_on_an_element_shows_that_crystal_and_back(page, app_url):
     wait_for_scene(page, lambda frame: "Zr" in colours(frame))
     page.get_by_role("button", name="Back to SrTiO3").click()
     wait_for_scene(page, lambda frame: "Ti" in colours(frame))
+    idle(page)
     page.wait_for_timeout(800)
+    idle(page)
     assert "Ti" in colours(scene(page)) and "swap" not in page.url  # the click is not made again
 
 
 def test_row_of_the_table_chooses_the_site_to_swap(page, app_url):
     open_tab(page, app_url, "Swap an atom")
-    box = page.get_by_test_id("stDataFrame").bounding_box()
-    page.mouse.click(box["x"] + 16, box["y"] + 38 + 29 * 0.5)  # first row, the strontium
+    click_row(page, 0)  # the strontium
     page.get_by_text("when Sr1 on A becomes another element").wait_for()
 
 
