@@ -79,3 +79,78 @@ def click_row(page, row: int, table=None) -> None:
         page.mouse.click(x, y)
 
     act(page, click, marked.count, f"the mark of row {row}")
+
+
+class Scene:
+    """The scene of the Crystal page: an element of the page itself, which is changed in place."""
+
+    def __init__(self, page):
+        self.page = page
+        self.box = page.locator(".st-key-scene #scene")
+
+    def evaluate(self, expression: str, p=None):
+        """JavaScript in which `drawn` is the scene, `viewer` that of 3Dmol, and `p` the argument."""
+        inside = f"(box, p) => {{ const drawn = box.drawn, viewer = drawn.viewer; return ({expression}); }}"
+        return self.box.evaluate(inside, p)
+
+    def atoms(self) -> list[dict]:
+        return self.evaluate(
+            "viewer.getModel().selectedAtoms().map(a => ({elem: a.elem, site: a.properties.site, x: a.x, y: a.y, "
+            "z: a.z, color: a.color, sphere: a.style.sphere.color}))"
+        )
+
+    def view(self) -> list[float]:
+        """The camera: position, zoom, quaternion."""
+        return self.evaluate("viewer.getView()")
+
+    def selected(self) -> list[int]:
+        return self.evaluate("drawn.highlighted")
+
+    def depth(self, atom: dict) -> float:
+        """How near an atom is to the viewer: z after the camera's rotation."""
+        x, y, z, w = self.view()[4:8]
+        across = 2 * (x * z - w * y) * atom["x"] + 2 * (y * z + w * x) * atom["y"]
+        return across + (1 - 2 * (x * x + y * y)) * atom["z"]
+
+    def front(self, site: int) -> dict:
+        """The image of a site that is nearest to the viewer."""
+        return max((atom for atom in self.atoms() if atom["site"] == site), key=self.depth)
+
+    def on_screen(self, x: float, y: float, z: float) -> tuple[float, float]:
+        """Where a point of the crystal is in the window, px."""
+        at = self.evaluate("viewer.modelToScreen(p)", dict(x=x, y=y, z=z))
+        return at["x"], at["y"]
+
+    def click(self, site: int, selected: list[int], **how) -> None:
+        """Click an atom of a site, until these sites are selected."""
+
+        def click():
+            still(self.page, self.box)
+            atom = self.front(site)
+            x, y = self.on_screen(atom["x"], atom["y"], atom["z"])
+            self.page.mouse.move(x - 2, y)
+            self.page.mouse.move(x, y)
+            self.page.mouse.click(x, y, **how)
+
+        act(self.page, click, lambda: self.selected() == selected, f"the selection {selected}")
+
+    def click_background(self, selected: list[int]) -> None:
+        def click():
+            box = still(self.page, self.box)
+            self.page.mouse.click(box["x"] + 6, box["y"] + box["height"] / 2)
+
+        act(self.page, click, lambda: self.selected() == selected, f"the selection {selected}")
+
+
+def scene(page, condition: Callable[[Scene], object] = lambda _: True) -> Scene:
+    """The scene, once it is drawn and `condition(scene)` holds."""
+    found = Scene(page)
+    found.box.wait_for()
+    assert eventually(page, lambda: found.evaluate("drawn.ready") and condition(found)), "the scene is not as expected"
+    return found
+
+
+def marked_rows(page) -> list[int]:
+    """Rows that the first table shows as selected."""
+    rows = page.locator("[data-testid=stDataFrame]:visible").first.locator('tr[aria-selected="true"]')
+    return [int(row.get_attribute("aria-rowindex")) - 2 for row in rows.all()]

@@ -7,9 +7,9 @@ import io
 
 import numpy as np
 import pytest
-from acting import act, click_row, idle, still
+from acting import act, click_row, idle, scene, still
 from PIL import Image
-from test_crystal_page import colours, scene, wait_for_scene
+from test_crystal_page import colours
 
 from cgcnn.examples import examples
 
@@ -37,13 +37,13 @@ def click_element(page, symbol: str) -> None:
 def test_click_on_an_element_shows_that_crystal_and_back(page, app_url):
     open_tab(page, app_url, "Swap an atom")
     click_element(page, "Zr")
-    wait_for_scene(page, lambda frame: "Zr" in colours(frame) and "Ti" not in colours(frame))
+    scene(page, lambda frame: "Zr" in colours(frame) and "Ti" not in colours(frame))
     assert "swap=1%3AZr" in page.url or "swap=1:Zr" in page.url
     assert "SrTiO3 with Ti1 → Zr" in page.get_by_test_id("stMain").inner_text()
     page.reload()  # the address is enough
-    wait_for_scene(page, lambda frame: "Zr" in colours(frame))
+    scene(page, lambda frame: "Zr" in colours(frame))
     page.get_by_role("button", name="Back to SrTiO3").click()
-    wait_for_scene(page, lambda frame: "Ti" in colours(frame))
+    scene(page, lambda frame: "Ti" in colours(frame))
     idle(page)
     page.wait_for_timeout(800)
     idle(page)
@@ -57,12 +57,13 @@ def test_row_of_the_table_chooses_the_site_to_swap(page, app_url):
 
 
 def test_picture_of_the_scene_holds_crystal_and_colour_bar(page, app_url):
-    frame = open_tab(page, app_url, "Export")
+    box = open_tab(page, app_url, "Export").box
+    still(page, box)
     with page.expect_download() as waiting:
-        frame.get_by_role("button", name="PNG").click()
+        box.get_by_role("button", name="PNG").click()
     picture = Image.open(waiting.value.path())
     assert waiting.value.suggested_filename == "SrTiO3.png"
-    box = frame.frame_element().bounding_box()
+    box = box.bounding_box()
     assert picture.size == pytest.approx((4 * box["width"], 4 * box["height"]), abs=8)
     pixels = np.asarray(picture.convert("RGB"), dtype=int)
     corner = pixels[2, 2]
@@ -94,9 +95,9 @@ def test_saved_scene_works_without_server_and_internet(page, app_url, chromium, 
 
 def test_bonds_are_drawn_as_wide_as_their_gates(page, app_url):
     open_tab(page, app_url, "Bonds")
-    page.locator("iframe").nth(1).wait_for()
-    page.locator("iframe").nth(1).scroll_into_view_if_needed()
-    frame = page.locator("iframe").nth(1).element_handle().content_frame()
+    page.locator("iframe").first.wait_for()
+    page.locator("iframe").first.scroll_into_view_if_needed()
+    frame = page.locator("iframe").first.element_handle().content_frame()
     frame.wait_for_function("window.sceneReady === true")
     drawn = frame.evaluate("viewer.getModel().selectedAtoms().map(atom => atom.elem)")
     assert sorted(drawn) == ["O"] * 6 + ["Sr"] * 8 + ["Ti"]  # the site, its octahedron and its cage

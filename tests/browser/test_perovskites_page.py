@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from acting import act, click_row, idle, still
+from acting import act, click_row, idle, scene, still
 
 from cgcnn.model import load_model
 from cgcnn.perovskite.maps import mendeleev_order
@@ -81,7 +81,7 @@ def test_hover_click_and_the_crystal_in_3d(page, app_url, table):
     page.wait_for_url(re.compile("cell=Ba-Zr"))
     click_cell(page, "Pb", "Nb")  # a second click, on the map drawn anew
     page.get_by_role("button", name="Open in 3D").click()
-    page.locator("iframe").first.wait_for()
+    scene(page)
     page.locator(".cg-line", has_text="PbNbO3").wait_for()
     assert "perovskite=PbNbO3" in page.url
 
@@ -108,7 +108,7 @@ def test_row_of_the_candidates_leads_to_the_crystal_page(page, app_url, table):
     button = page.get_by_role("button", name=f"Open {second} in 3D")
     button.wait_for()
     button.click()
-    page.locator("iframe").first.wait_for()
+    scene(page)
     assert f"perovskite={second}" in page.url
 
 
