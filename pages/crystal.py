@@ -32,7 +32,15 @@ from pages.common import (
     plain,
     read,
 )
-from pages.crystal_scene import mark_in_table, select_in_table, selected, show_selectable
+from pages.crystal_scene import (
+    HEADER,
+    ROW,
+    mark_in_table,
+    select_in_table,
+    selected,
+    show_selectable,
+    table_key,
+)
 from pages.crystal_swaps import with_swaps
 from pages.crystal_tabs import tabs
 from pages.crystal_tabs.shown import Shown
@@ -206,7 +214,6 @@ def main() -> None:
     facts = described(key, crystal)
     result = explained(card.name, model.hash, key, crystal)
     limit = colour_limit(card)
-    table_key = f"table {key}"
     rows = selected(key)
 
     left, right = st.columns([1, 1.12], gap="medium")
@@ -246,10 +253,10 @@ def main() -> None:
         number = st.column_config.NumberColumn
         formats = {with_unit(name, result.unit): "%+.3f" for name in ("relative", "raw")}
         formats |= {with_unit("sd", result.unit): "%.3f", "nearest, Å": "%.3f", "gate": "%.2f", "oxidation": "%+.3g"}
-        mark_in_table(key, table_key)
+        mark_in_table(key)
         st.dataframe(
-            table, hide_index=True, height=min(38 + 29 * len(table), 214), row_height=29, key=table_key,
-            on_select=select_in_table(key, table_key), selection_mode="multi-row",
+            table, hide_index=True, height=min(HEADER + ROW * len(table), 214), row_height=ROW,
+            key=table_key(key), on_select=select_in_table(key), selection_mode="multi-row",
             column_order=[c for c in table if c != "element"],
             column_config={name: number(format=text) for name, text in formats.items()},
         )  # fmt: skip

@@ -57,6 +57,14 @@ function laidOut(element) {
   }).observe(element));
 }
 
+// The row of a single site; a table of Streamlit cannot be scrolled from Python.
+function bringIntoView({ table, header, height }, sites) {
+  const scroller = document.querySelector(`${table} .dvn-scroller`), top = height * sites[0];
+  if (!scroller || sites.length !== 1) { return; }
+  const from = scroller.scrollTop, room = scroller.clientHeight - header;
+  if (top < from || top + height > from + room) { scroller.scrollTo({ top: top - (room - height) / 2 }); }
+}
+
 async function show({ data, parentElement, setTriggerValue }) {
   const place = parentElement.querySelector("#place");
   if (!kept) {
@@ -76,7 +84,10 @@ async function show({ data, parentElement, setTriggerValue }) {
       box.drawn = sceneIn(box, $3Dmol.createViewer(canvas, { backgroundColor: data.scene.look.background }));
       window.addEventListener("save-scene", () => box.querySelector("#png").click());
     }
-    box.drawn.picked = sites => setTriggerValue("picked", { crystal: data.crystal, sites });
+    box.drawn.picked = sites => {
+      setTriggerValue("picked", { crystal: data.crystal, sites });
+      bringIntoView(data.rows, sites);
+    };
     box.drawn.update(data.scene);
   } catch (error) {
     console.warn(error);
@@ -92,6 +103,14 @@ export default function (component) { working = working.then(() => show(componen
 SAVE_PICTURE = 'window.dispatchEvent(new Event("save-scene"));'
 
 
+HEADER, ROW = 38, 29  # px, of the table of the sites
+
+
+def table_key(crystal: str) -> str:
+    """Key of the table of the sites of a crystal."""
+    return f"table {crystal}"
+
+
 def selected(crystal: str) -> list[int]:
     """The selected sites of this crystal, in rising order; another crystal's are forgotten."""
     whose, sites = st.session_state.get("selection", (crystal, ()))
@@ -105,28 +124,33 @@ def select(crystal: str, sites: Sequence[int]) -> None:
     st.session_state["selection"] = (crystal, tuple(sorted(sites)))
 
 
-def select_in_table(crystal: str, key: str) -> Callable[[], None]:
-    """For `on_select` of the table of the sites, whose key this is."""
-    return lambda: select(crystal, st.session_state[key].selection.rows)
+def select_in_table(crystal: str) -> Callable[[], None]:
+    """For `on_select` of the table of the sites."""
+    return lambda: select(crystal, st.session_state[table_key(crystal)]["selection"]["rows"])
 
 
-def mark_in_table(crystal: str, key: str) -> None:
+def mark_in_table(crystal: str) -> None:
     """Set the rows of the table to the selection, before it is drawn."""
+    key = table_key(crystal)
     state, sites = st.session_state.get(key), selected(crystal)
-    if sites != (sorted(state.selection.rows) if state else []):
+    if sites != (sorted(state["selection"]["rows"]) if state else []):
         st.session_state[key] = {"selection": {"rows": sites, "columns": [], "cells": []}}
 
 
-def show_selectable(view: CrystalView, crystal: str, sites: int) -> None:
-    """The scene of a crystal of that many sites; a click on an atom selects its site.
+def sites_picked(pick, crystal: str, sites: int) -> list[int] | None:
+    """What a click in the browser selected; None if that is not of this crystal of so many sites."""
+    chosen = pick.get("sites") if isinstance(pick, dict) and pick.get("crystal") == crystal else None
+    if isinstance(chosen, list) and all(isinstance(i, int) and 0 <= i < sites for i in chosen):
+        return chosen
+    return None
 
-    crystal: its fingerprint. A click that was made on the one shown before is not taken for one on this.
-    """
+
+def show_selectable(view: CrystalView, crystal: str, sites: int) -> None:
+    """The scene of a crystal of that many sites; a click on an atom selects its site. crystal: its fingerprint."""
 
     def picked() -> None:
-        pick = st.session_state[key].get("picked") or {}
-        chosen = pick.get("sites", [])
-        if pick.get("crystal") == crystal and all(isinstance(i, int) and 0 <= i < sites for i in chosen):
+        chosen = sites_picked(st.session_state[key].get("picked"), crystal, sites)
+        if chosen is not None:
             select(crystal, chosen)
 
     key = "scene"
@@ -135,5 +159,6 @@ def show_selectable(view: CrystalView, crystal: str, sites: int) -> None:
     _SCENE(
         key=key, on_picked_change=picked,
         data={"scene": view.scene, "height": view.height, "crystal": crystal,
-              "address": None if view.offline else view.address},
+              "address": None if view.offline else view.address,
+              "rows": {"table": f".st-key-{table_key(crystal).replace(' ', '-')}", "header": HEADER, "height": ROW}},
     )  # fmt: skip

@@ -65,21 +65,20 @@ def choose_site(shown: Shown) -> int:
     if marked is not None and state.get("site marked") != now:
         state["site"] = names[marked]
     state["site marked"] = now
+    on_b = next((site for site in options if shown.result.role[site] == "B"), options[0])
     if "site" in state and state["site"] not in [names[site] for site in options]:
-        if state["site"] in names:
-            state["site"] = names[like(names.index(state["site"]))]
-        else:
-            del state["site"]  # of another crystal
+        # Of another crystal, or no longer selected. Set, not deleted: the browser would send the old one once more.
+        state["site"] = names[like(names.index(state["site"]) if state["site"] in names else on_b)]
 
     def chosen() -> None:
-        select(shown.key, [names.index(state["site"])])
-        state["site chosen"] = True
+        if state["site"] in names:
+            select(shown.key, [names.index(state["site"])])
+            state["site chosen"] = True
 
-    on_b = next((i for i, site in enumerate(options) if shown.result.role[site] == "B"), 0)
     name = st.selectbox(
-        "Site", [names[site] for site in options], index=0 if "site" in state else on_b, key="site",
-        bind="query-params", width=110,
-        on_change=chosen, help="The distinct sites, and the one selected in the scene or in the table of the sites.",
+        "Site", [names[site] for site in options], index=0 if "site" in state else options.index(on_b), key="site",
+        bind="query-params", width=110, on_change=chosen,
+        help="The distinct sites, and the one selected in the scene or in the table of the sites.",
     )  # fmt: skip
     if state.pop("site chosen", False):
         st.rerun(scope="app")  # the scene, the bars and the table above show it too
