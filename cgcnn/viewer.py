@@ -1,6 +1,6 @@
 """A crystal in 3D, coloured by whatever its sites are worth; and the surroundings of one site, by their gates.
 
-3Dmol draws no atoms on the far faces of the cell; they are added. See `scene` for the page itself.
+3Dmol draws no atoms on the far faces of the cell; they are added. See `scene` for how it comes to the browser.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from pymatgen.core import Element, Structure
 
 from .plots import element_colour, share_colours, signed, theme
-from .scene import ColourBar, CrystalView, SceneAtoms, add_atoms, begin, finish, point
+from .scene import ColourBar, CrystalView, SceneAtoms, point, scene_data
 
 __all__ = ["ColourBar", "CrystalView", "DrawnAtoms", "Neighbour", "crystal_view", "drawn_atoms", "site_label",
            "surroundings_view"]  # fmt: skip
@@ -22,7 +22,6 @@ __all__ = ["ColourBar", "CrystalView", "DrawnAtoms", "Neighbour", "crystal_view"
 _ON_THE_FACE = 0.05  # angstrom; an atom this close to a face of the cell is drawn on the opposite one too
 _BOND_REACH = 1.2  # times the sum of the covalent radii
 _MOST_BONDS = 8  # a metal with more neighbours fills a hole rather than holds the frame; its contacts would hide it
-_HIGHLIGHT = "#f0a500"
 
 
 @dataclass(frozen=True)
@@ -117,22 +116,20 @@ def crystal_view(
     look = theme(dark)
     atoms = drawn_atoms(structure, supercell, roles=roles, polyhedra=polyhedra)
     elements = [site.specie.symbol for site in structure]
-    radii = np.array([_radius(element) for element in elements])
     drawn = SceneAtoms(
-        [elements[i] for i in atoms.site], atoms.position, radii[atoms.site], [colours[i] for i in atoms.site],
-        atoms.site, atoms.bonds,
+        elements, np.array([_radius(element) for element in elements]), colours, labels,
+        atoms.site, atoms.position, atoms.bonds,
     )  # fmt: skip
-    view = begin(look, height)
-    add_atoms(view, drawn, look)
-    _add_cell(view, structure, supercell, look.zero)
-    for spec in _polyhedron_shapes(atoms, colours):
-        view.call("addCustom", spec)
-    for n in np.flatnonzero(np.isin(atoms.site, np.asarray(highlight, dtype=int))):
-        _mark(view, atoms.position[n], radii[atoms.site[n]])
-    return finish(
-        view, drawn, labels, look, bar=bar, turns=_turns(structure), key=key, highlight=highlight, symbols=symbols,
-        name=structure.composition.reduced_formula,
+    edges = [
+        ("addCylinder", {"start": start, "end": end, "color": look.zero, "radius": 0.02})
+        for start, end in _cell_edges(structure, supercell)
+    ]
+    faces = [("addCustom", spec) for spec in _polyhedron_shapes(atoms, colours)]
+    scene = scene_data(
+        drawn, look, shapes=edges + faces, bar=bar, turns=_turns(structure), key=key, highlight=highlight,
+        symbols=symbols, name=structure.composition.reduced_formula,
     )  # fmt: skip
+    return CrystalView(scene, height)
 
 
 @dataclass(frozen=True)
@@ -167,33 +164,23 @@ def surroundings_view(
     places = [structure.frac_coords[n.site] + n.image + shift for n in neighbours]
     position = structure.lattice.get_cartesian_coords(np.array([inside[centre], *places]).reshape(-1, 3))
     elements = [structure[i].specie.symbol for i in (centre, *(n.site for n in neighbours))]
-    radii = np.array([_radius(element) for element in elements])
+    # every atom is a site of its own here: the same neighbour in another cell has another bond and label
     atoms = SceneAtoms(
-        elements, position, radii, [element_colour(e) for e in elements], np.arange(len(elements)),
-        np.empty((0, 2), dtype=int),
+        elements, np.array([_radius(element) for element in elements]), [element_colour(e) for e in elements],
+        [label, *(n.label for n in neighbours)], np.arange(len(elements)), position, np.empty((0, 2), dtype=int),
     )  # fmt: skip
-    view = begin(look, height)
-    add_atoms(view, atoms, look)
-    _mark(view, position[0], radii[0])
     values = np.array([n.value for n in neighbours])
     share = np.clip((values - bar.low) / (bar.limit - bar.low), 0, 1)
-    for end, part, colour in zip(position[1:], share.tolist(), share_colours(share, dark), strict=True):
-        spec = {"start": point(position[0]), "end": point(end), "color": colour, "radius": round(0.03 + 0.11 * part, 3)}
-        view.call("addCylinder", spec)
-    return finish(
-        view, atoms, [label, *(n.label for n in neighbours)], look, bar=bar, turns=_turns(structure), key=key,
+    lines = [
+        ("addCylinder", {"start": point(position[0]), "end": point(end), "color": colour,
+                         "radius": round(0.03 + 0.11 * part, 3)})
+        for end, part, colour in zip(position[1:], share.tolist(), share_colours(share, dark), strict=True)
+    ]  # fmt: skip
+    scene = scene_data(
+        atoms, look, shapes=lines, bar=bar, turns=_turns(structure), key=key, highlight=[0],
         name=f"{structure.composition.reduced_formula}-{elements[0]}{centre}-gates",
     )  # fmt: skip
-
-
-def _mark(view: CrystalView, position: np.ndarray, radius: float) -> None:
-    spec = {"center": point(position), "radius": float(radius) * 1.35, "color": _HIGHLIGHT, "alpha": 0.6}
-    view.call("addSphere", spec)
-
-
-def _add_cell(view: CrystalView, structure: Structure, supercell: tuple[int, int, int], colour: str) -> None:
-    for start, end in _cell_edges(structure, supercell):
-        view.call("addCylinder", {"start": start, "end": end, "color": colour, "radius": 0.02})
+    return CrystalView(scene, height)
 
 
 def _turns(structure: Structure) -> dict[str, list[float]]:

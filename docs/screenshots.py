@@ -80,7 +80,7 @@ def main() -> None:
             page = browser.new_page(viewport=dict(width=1280, height=760), color_scheme="light")
             page.goto(f"{url}/{address}")
             if name == "crystal":
-                page.frame_locator("iframe").first.locator("canvas").first.wait_for(timeout=60_000)
+                page.locator(".st-key-scene canvas").first.wait_for(timeout=60_000)
             page.get_by_test_id(last).first.wait_for(timeout=180_000)  # the space may have to be scored first
             page.wait_for_timeout(4000)  # fonts, animations, the last frame of the scene
             page.screenshot(path=ROOT / "docs" / f"{name}.png")

@@ -31,7 +31,15 @@ from pages.common import (
     model_named,
     plain,
     read,
-    show_scene,
+)
+from pages.crystal_scene import (
+    HEADER,
+    ROW,
+    mark_in_table,
+    select_in_table,
+    selected,
+    show_selectable,
+    table_key,
 )
 from pages.crystal_swaps import with_swaps
 from pages.crystal_tabs import tabs
@@ -198,11 +206,6 @@ def shells(both: BothEnergies, unit: str) -> str:
     )
 
 
-def selected_rows(key: str, rows: int) -> list[int]:
-    state = st.session_state.get(key)
-    return [row for row in state.selection.rows if row < rows] if state else []
-
-
 def main() -> None:
     crystal = choose_crystal()
     card = chosen_card(crystal.structure)
@@ -211,8 +214,7 @@ def main() -> None:
     facts = described(key, crystal)
     result = explained(card.name, model.hash, key, crystal)
     limit = colour_limit(card)
-    table_key = f"table {key}"
-    rows = selected_rows(table_key, len(crystal.structure))
+    rows = selected(key)
 
     left, right = st.columns([1, 1.12], gap="medium")
     with left:
@@ -220,7 +222,7 @@ def main() -> None:
         options = scene_options(len(crystal.structure))
         with scene:
             view = scene_view(result, facts, limit, SCENE_HEIGHT, key, highlight=rows, **options)
-            show_scene(view, SCENE_HEIGHT)
+            show_selectable(view, key, len(crystal.structure))
             if not view.offline:
                 st.caption("3Dmol.js comes from the internet; `npm install` in the app's folder makes it work offline.")
     with right:
@@ -240,6 +242,7 @@ def main() -> None:
             spread=[o.values for o in distinct],
             axis_title=with_unit("contribution per site", result.unit),
             unit=result.unit,
+            chosen=[k for k, o in enumerate(distinct) if not set(rows).isdisjoint(o.sites.tolist())],
             dark=is_dark(),
         )
         st.plotly_chart(figure, theme=None, key=f"bars {key} {card.name}", config={"displayModeBar": False})
@@ -250,9 +253,11 @@ def main() -> None:
         number = st.column_config.NumberColumn
         formats = {with_unit(name, result.unit): "%+.3f" for name in ("relative", "raw")}
         formats |= {with_unit("sd", result.unit): "%.3f", "nearest, Å": "%.3f", "gate": "%.2f", "oxidation": "%+.3g"}
+        mark_in_table(key)
         st.dataframe(
-            table, hide_index=True, height=min(38 + 29 * len(table), 214), row_height=29, key=table_key,
-            on_select="rerun", selection_mode="multi-row", column_order=[c for c in table if c != "element"],
+            table, hide_index=True, height=min(HEADER + ROW * len(table), 214), row_height=ROW,
+            key=table_key(key), on_select=select_in_table(key), selection_mode="multi-row",
+            column_order=[c for c in table if c != "element"],
             column_config={name: number(format=text) for name, text in formats.items()},
         )  # fmt: skip
         st.download_button(

@@ -13,6 +13,7 @@ from pymatgen.core import Lattice, Structure
 
 from cgcnn.examples import examples
 from cgcnn.perovskite import site_roles
+from cgcnn.scene import SCRIPT
 from cgcnn.viewer import ColourBar, Neighbour, _turn, crystal_view, drawn_atoms, site_label, surroundings_view
 
 ROLES = ["A", "B", "X", "X", "X"]
@@ -28,8 +29,9 @@ def count(structure, atoms) -> dict[str, int]:
     return {symbol: symbols.count(symbol) for symbol in symbols}
 
 
-def scene_atoms(view) -> list[dict]:
-    return json.loads(re.search(r"addAtoms\((\[.*?\])\);\n", view._make_html()).group(1))
+def scene_in(page: str) -> dict:
+    """The data of a scene, as the script of its page gets them."""
+    return json.loads(re.search(r"drawn\.update\((\{.*\})\);\n", page)[1])
 
 
 def test_atoms_on_corners_and_faces_are_drawn_everywhere(srtio3):
@@ -82,10 +84,12 @@ def test_metal_and_molecule_are_bonded_too():
 
 def test_colours_reach_every_image_of_a_site(srtio3):
     colours = ["#111111", "#222222", "#333333", "#333333", "#333333"]
-    drawn = scene_atoms(crystal_view(srtio3, colours, [["x"]] * 5))
-    assert {(a["elem"], a["color"], a["style"]["sphere"]["color"]) for a in drawn} == {
-        ("Sr", "#111111", "#111111"), ("Ti", "#222222", "#222222"), ("O", "#333333", "#333333"),
-    }  # fmt: skip
+    view = crystal_view(srtio3, colours, [["x"]] * 5)
+    scene = scene_in(view._make_html())
+    assert scene == json.loads(json.dumps(view.scene))  # the page draws what a page of the app draws in place
+    sites, drawn = scene["sites"], scene["atoms"]["site"]
+    assert sites["colour"] == colours and [sites["element"][i] for i in drawn].count("Sr") == 8
+    assert len(drawn) == len(scene["atoms"]["position"]) == 15
 
 
 def test_wrong_number_of_colours_is_said(srtio3):
@@ -101,7 +105,8 @@ def test_text_from_a_file_cannot_end_the_script(srtio3):
     page = view._make_html()
     assert attack not in page and "<!--" not in page.replace(page[: page.find("<div id")], "")
     assert page.count("</script>") == page.count("<script>") == (2 if view.offline else 1)
-    assert "&lt;b&gt;eV" in page
+    assert scene_in(page)["bar"]["title"] == f"{attack}, <b>eV" and "<b>eV" not in page
+    assert not re.search(r"innerHTML|insertAdjacentHTML|outerHTML|document\.write", SCRIPT)
 
 
 def test_scene_asks_nothing_of_the_internet(srtio3):
@@ -144,8 +149,15 @@ def test_views_along_the_axes():
 
 def test_labels_and_legend(srtio3):
     assert site_label("Ti1", ["B site"], -0.5, 1.25, 0.02) == ["Ti1", "B site", "−0.500 ± 0.020 eV", "raw +1.250 eV"]
-    page = crystal_view(srtio3, ["#111111"] * 5, [["x"]] * 5)._make_html()
-    assert '<div id="legend">' in page and "</i>Sr</span>" in page
+    scene = crystal_view(srtio3, ["#111111"] * 5, [["x"]] * 5).scene
+    assert [element for element, _ in scene["legend"]] == ["Sr", "Ti", "O"] and scene["bar"] is None
+
+
+def test_selected_sites_and_unselected_scene_differ_in_nothing_else(srtio3):
+    def scene(highlight):
+        return crystal_view(srtio3, ["#111111"] * 5, [["x"]] * 5, highlight=highlight).scene
+
+    assert scene([2, 4]) == scene([]) | {"highlight": [2, 4]}
 
 
 @pytest.mark.parametrize("name", list(examples()))
@@ -164,15 +176,14 @@ def test_surroundings_are_drawn_where_the_neighbours_are(srtio3):
     images = [image for image in np.ndindex(2, 2, 2) if abs(_distance(srtio3, 1, 2, image) - 1.9505) < 1e-3]
     neighbours = [Neighbour(2, image, 0.3 + 0.1 * k, ("O", f"{k}")) for k, image in enumerate(images)]
     bar = ColourBar("gate", "0 closed to 1 open", 0.5, low=0.3)
-    page = surroundings_view(srtio3, 1, neighbours, ("Ti1",), bar)._make_html()
-    drawn = json.loads(re.search(r"addAtoms\((\[.*?\])\);\n", page)[1])
-    assert [atom["elem"] for atom in drawn] == ["Ti"] + ["O"] * len(images) and len(images) >= 1
-    centre = np.array([drawn[0][axis] for axis in "xyz"])
-    for atom in drawn[1:]:
-        assert np.linalg.norm([atom[axis] for axis in "xyz"] - centre) == pytest.approx(1.9505, abs=1e-3)
-    widths = [json.loads(spec)["radius"] for spec in re.findall(r"addCylinder\((\{.*?\}\}?.*?)\);\n", page)]
+    scene = surroundings_view(srtio3, 1, neighbours, ("Ti1",), bar).scene
+    assert scene["sites"]["element"] == ["Ti"] + ["O"] * len(images) and len(images) >= 1
+    assert scene["highlight"] == [0]
+    centre, *around = np.array(scene["atoms"]["position"])
+    assert np.linalg.norm(around - centre, axis=1) == pytest.approx(np.full(len(images), 1.9505), abs=1e-3)
+    widths = [spec["radius"] for method, spec in scene["shapes"] if method == "addCylinder"]
     assert widths == sorted(widths) and len(widths) == len(images)
-    assert "<span>0.30</span>" in page and "<span>0.50</span>" in page and oxygen.specie.symbol == "O"
+    assert scene["bar"]["ticks"][0] == "0.30" and scene["bar"]["ticks"][-1] == "0.50" and oxygen.specie.symbol == "O"
 
 
 def _distance(structure, i: int, j: int, image) -> float:

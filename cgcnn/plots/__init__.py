@@ -21,6 +21,7 @@ from .perovskites import element_comparison, element_parity, energy_histogram, g
 from .sites import FIGURE_HEIGHT, site_bars
 from .style import (
     CONTRIBUTION_STOPS,
+    SELECTED,
     Theme,
     contribution_colours,
     css_gradient,
@@ -39,6 +40,7 @@ __all__ = [
     "CONTRIBUTION_STOPS",
     "Distribution",
     "FIGURE_HEIGHT",
+    "SELECTED",
     "Theme",
     "booked_elsewhere",
     "contribution_colours",

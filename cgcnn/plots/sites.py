@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from .style import contribution_colours, signed, template, theme
+from .style import SELECTED, contribution_colours, signed, template, theme
 
 FIGURE_HEIGHT = 190  # px, of every figure in a row
 _MOST_ROWS = 7  # distinct sites that still fit as horizontal bars
@@ -22,6 +22,7 @@ def site_bars(
     spread: Sequence[np.ndarray] | None = None,
     axis_title: str = "contribution, eV",
     unit: str = "eV",
+    chosen: Sequence[int] = (),
     dark: bool = False,
     height: int = FIGURE_HEIGHT,
 ) -> go.Figure:
@@ -30,6 +31,7 @@ def site_bars(
     labels: (O,) one per distinct site; values: (O,) mean over its equivalent sites
     sd: (O,) spread over the members of an ensemble, drawn as error bars
     spread: O arrays of the equivalent sites' own values, drawn as ticks where they differ visibly
+    chosen: places of the bars to point out, all others pale; none or all of them: no difference is made
     limit: end of the colour scale; the axis is at least that long, so that two crystals compare
     """
     values = np.asarray(values, dtype=float)
@@ -43,10 +45,16 @@ def site_bars(
         number = [f"{text} ± {e:.3f}" for text, e in zip(number, sd, strict=True)]
     places = list(range(len(values)))
     across, along = (places, values) if upright else (values, places)
+    told_apart = 0 < len(set(chosen)) < len(values)
+    stands_out = [told_apart and place in chosen for place in places]
+    line = dict(
+        width=[2.5 if out else 1 for out in stands_out],
+        color=[SELECTED if out else "rgba(123, 133, 139, 0.55)" for out in stands_out],
+    )
     figure = go.Figure(
         go.Bar(
             x=across, y=along, orientation="v" if upright else "h", marker_color=contribution_colours(values, limit),
-            marker_line=dict(width=1, color="rgba(123, 133, 139, 0.55)"),
+            marker_line=line, marker_opacity=[0.35 if told_apart and not out else 1 for out in stands_out],
             customdata=list(zip(labels, number, strict=True)),
             hovertemplate=f"%{{customdata[0]}}<br>%{{customdata[1]}} {unit}<extra></extra>",
             **{("error_y" if upright else "error_x"): error},

@@ -21,6 +21,8 @@ CONTRIBUTION_STOPS: tuple[tuple[float, str], ...] = (
     (1.0, "#ab1f2f"),
 )
 
+SELECTED = "#f0a500"  # around what was selected; no other colour of the app is near it
+
 
 @dataclass(frozen=True)
 class Theme:

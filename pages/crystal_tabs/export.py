@@ -7,9 +7,10 @@ from collections.abc import Callable
 import streamlit as st
 
 from cgcnn.export import to_csv, to_extxyz, to_pymatgen_json
+from pages.crystal_scene import SAVE_PICTURE
 from pages.crystal_tabs.shown import Shown
 
-# The picture is made where the scene is, in its frame; this presses the button there.
+# The picture is made where the scene is; this presses the button there.
 _PNG = st.components.v2.component(
     "scene_as_png",
     html='<button type="button">PNG picture</button>',
@@ -19,15 +20,10 @@ button { width: 100%; min-height: 2.5rem; padding: 0.25rem 0.75rem; font: inheri
   border-radius: var(--st-button-radius, 0.4rem); }
 button:hover, button:focus-visible { border-color: var(--st-primary-color); color: var(--st-primary-color); }
 """,
-    js="""
-export default function ({ parentElement }) {
-  parentElement.querySelector("button").onclick = () => {
-    for (const frame of document.querySelectorAll("iframe")) {
-      const button = frame.contentDocument && frame.contentDocument.getElementById("png");
-      if (button) { button.click(); return; }
-    }
-  };
-}
+    js=f"""
+export default function ({{ parentElement }}) {{
+  parentElement.querySelector("button").onclick = () => {{ {SAVE_PICTURE} }};
+}}
 """,
 )
 

@@ -13,13 +13,14 @@ from cgcnn.model import Card, Model
 from cgcnn.symmetry import Description
 from cgcnn.tables import Orbit, formula, orbits, site_names
 from cgcnn.viewer import CrystalView
+from pages.crystal_scene import select
 
 
 @dataclass(frozen=True)
 class Shown:
     """The crystal of the page and everything worked out from it.
 
-    key: its fingerprint; limit: end of the colour scale, eV; rows: marked rows of the table of its sites
+    key: its fingerprint; limit: end of the colour scale, eV; rows: the selected sites, marked in table and scene
     scene: draws the scene as it is above, at another height and with a key of its own
     """
 
@@ -50,22 +51,35 @@ class Shown:
 
 
 def choose_site(shown: Shown) -> int:
-    """One of the distinct sites, or the one marked in the table; its name is kept in the URL."""
+    """One of the distinct sites, or the selected one; its name is kept in the URL. What is chosen here is selected."""
     names = shown.names
     options = [int(orbit.sites[0]) for orbit in shown.orbits]
+
+    def like(site: int) -> int:
+        return next(other for other in options if other in shown.equivalent(site))
+
     marked = shown.rows[0] if shown.rows else None
     if marked is not None and marked not in options:
-        at = next(i for i, site in enumerate(options) if site in shown.equivalent(marked))
-        options.insert(at + 1, marked)
+        options.insert(options.index(like(marked)) + 1, marked)
     state, now = st.session_state, (shown.key, marked)
     if marked is not None and state.get("site marked") != now:
         state["site"] = names[marked]
     state["site marked"] = now
-    if state.get("site", names[options[0]]) not in [names[site] for site in options]:
-        del state["site"]  # of another crystal
-    on_b = next((i for i, site in enumerate(options) if shown.result.role[site] == "B"), 0)
-    chosen = st.selectbox(
-        "Site", [names[site] for site in options], index=on_b, key="site", bind="query-params", width=110,
-        help="The distinct sites, and the one whose row is marked in the table of the sites.",
+    on_b = next((site for site in options if shown.result.role[site] == "B"), options[0])
+    if "site" in state and state["site"] not in [names[site] for site in options]:
+        # Of another crystal, or no longer selected. Set, not deleted: the browser would send the old one once more.
+        state["site"] = names[like(names.index(state["site"]) if state["site"] in names else on_b)]
+
+    def chosen() -> None:
+        if state["site"] in names:
+            select(shown.key, [names.index(state["site"])])
+            state["site chosen"] = True
+
+    name = st.selectbox(
+        "Site", [names[site] for site in options], index=0 if "site" in state else options.index(on_b), key="site",
+        bind="query-params", width=110, on_change=chosen,
+        help="The distinct sites, and the one selected in the scene or in the table of the sites.",
     )  # fmt: skip
-    return names.index(chosen)
+    if state.pop("site chosen", False):
+        st.rerun(scope="app")  # the scene, the bars and the table above show it too
+    return names.index(name)

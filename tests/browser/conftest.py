@@ -33,7 +33,7 @@ def page(chromium, request):
     size, scheme = getattr(request, "param", ((1280, 800), "light"))
     context = chromium.new_context(viewport=dict(width=size[0], height=size[1]), color_scheme=scheme)
     tab = context.new_page()
-    tab.set_default_timeout(20_000)
+    tab.set_default_timeout(60_000)  # a loaded machine is slow
     troubles: list[str] = []
 
     def heard(message):

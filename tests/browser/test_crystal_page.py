@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from acting import act, click_row, eventually, idle, marked_rows, scene, still
 from pymatgen.core import Lattice, Structure
 
 from cgcnn.contributions import explain
@@ -62,49 +63,8 @@ def expected_colours(head: str) -> dict[str, tuple[float, float, float]]:
     return {site.specie.symbol: by_hand(value / limit) for site, value in zip(structure, result.relative, strict=True)}
 
 
-def scene(page):
-    """The frame of the 3D scene, once it is drawn."""
-    page.locator("iframe").first.wait_for()
-    for _ in range(300):
-        for frame in page.frames[1:]:
-            try:
-                if frame.evaluate("window.sceneReady === true"):
-                    return frame
-            except Exception:  # the frame was replaced meanwhile
-                pass
-        page.wait_for_timeout(100)
-    raise AssertionError("no 3D scene appeared")
-
-
-def atoms(frame) -> list[dict]:
-    return frame.evaluate(
-        "viewer.getModel().selectedAtoms().map(a => ({elem: a.elem, x: a.x, y: a.y, z: a.z, color: a.color,"
-        " sphere: a.style.sphere.color}))"
-    )
-
-
-def colours(frame) -> dict[str, str]:
-    return {atom["elem"]: atom["sphere"] for atom in atoms(frame)}
-
-
-def wait_for_scene(page, condition):
-    """The scene, once `condition(frame)` holds; Streamlit swaps the frame in its own time."""
-    for _ in range(150):
-        frame = scene(page)
-        try:
-            if condition(frame):
-                return frame
-        except Exception:  # swapped while it was asked
-            pass
-        page.wait_for_timeout(100)
-    raise AssertionError("the scene did not change as expected")
-
-
-def on_screen(page, frame, position) -> tuple[float, float]:
-    """Where a point of the crystal is in the window, px."""
-    at = frame.evaluate("p => viewer.modelToScreen(p)", dict(zip("xyz", position, strict=True)))
-    box = frame.frame_element().bounding_box()
-    return box["x"] + at["x"], box["y"] + at["y"]
+def colours(drawn) -> dict[str, str]:
+    return {atom["elem"]: atom["sphere"] for atom in drawn.atoms()}
 
 
 def rgb(colour: str) -> np.ndarray:
@@ -123,98 +83,209 @@ def pixel(page, x: float, y: float) -> np.ndarray:
 
 def upload(page, app_url):
     page.goto(app_url)
-    first = scene(page)
-    assert {atom["elem"] for atom in atoms(first)} == {"Sr", "Ti", "O"}  # the example of the first visit
+    assert set(colours(scene(page))) == {"Sr", "Ti", "O"}  # the example of the first visit
     page.locator('input[type="file"]').set_input_files(
         dict(name="KTaO3.cif", mimeType="chemical/x-cif", buffer=CIF.encode())
     )
-    return wait_for_scene(page, lambda frame: "Ta" in colours(frame))
+    return scene(page, lambda drawn: "Ta" in colours(drawn))
 
 
-def is_coloured(frame, wanted) -> bool:
+def is_coloured(drawn, wanted) -> bool:
     """Whether every drawn atom has the wanted colour of its element, to one step of a channel."""
-    return all(np.abs(rgb(colour) - wanted[element]).max() <= 1 for element, colour in colours(frame).items())
+    return all(np.abs(rgb(colour) - wanted[element]).max() <= 1 for element, colour in colours(drawn).items())
 
 
 def test_uploaded_cif_is_coloured_as_worked_out_by_hand(page, app_url):
-    frame = upload(page, app_url)
+    upload(page, app_url)
     for head in ("gated", "linear"):
         expected = expected_colours(head)
         page.get_by_test_id("stRadio").get_by_text(head, exact=True).click()
-        frame = wait_for_scene(page, lambda f, wanted=expected: is_coloured(f, wanted))
-        drawn = atoms(frame)
-        assert all(atom["color"] == atom["sphere"] for atom in drawn)
-        assert sorted(atom["elem"] for atom in drawn) == ["K"] * 8 + ["O"] * 6 + ["Ta"]  # images on all faces
-        page.wait_for_timeout(500)
+        drawn = scene(page, lambda s, wanted=expected: is_coloured(s, wanted))
+        atoms = drawn.atoms()
+        assert all(atom["color"] == atom["sphere"] for atom in atoms)
+        assert sorted(atom["elem"] for atom in atoms) == ["K"] * 8 + ["O"] * 6 + ["Ta"]  # images on all faces
         # a lit sphere is a scaled version of its colour, so the proportions of the channels survive the shading;
         # an oxygen at the front shows besides its symbol
-        front = max((atom for atom in drawn if atom["elem"] == "K"), key=lambda atom: depth(frame, atom))
-        x, y = on_screen(page, frame, (front["x"], front["y"], front["z"]))
-        seen = pixel(page, x - 12, y - 12)
-        wanted = np.array(expected["K"])
-        cosine = seen @ wanted / np.linalg.norm(seen) / np.linalg.norm(wanted)
-        assert cosine > 0.99, (seen, wanted)
-        assert np.linalg.norm(seen - 255) > 20  # not the background
+        front, wanted = drawn.front(0), np.array(expected["K"])
+
+        def shows(drawn=drawn, front=front, wanted=wanted):
+            still(page, drawn.box)
+            x, y = drawn.on_screen(front["x"], front["y"], front["z"])
+            seen = pixel(page, x - 12, y - 12)
+            cosine = seen @ wanted / np.linalg.norm(seen) / np.linalg.norm(wanted)
+            return cosine > 0.99 and np.linalg.norm(seen - 255) > 20  # not the background
+
+        assert eventually(page, shows, 20), wanted
 
 
-def depth(frame, atom) -> float:
-    """How near an atom is to the viewer: z after the camera's rotation."""
-    x, y, z, w = frame.evaluate("viewer.getView()")[4:8]
-    return 2 * (x * z - w * y) * atom["x"] + 2 * (y * z + w * x) * atom["y"] + (1 - 2 * (x * x + y * y)) * atom["z"]
+def turn(page, drawn) -> list[float]:
+    """Turn the crystal with the mouse; the camera afterwards."""
+    start = np.array(drawn.view())
+
+    def drag():
+        box = still(page, drawn.box)
+        page.mouse.move(box["x"] + 200, box["y"] + 60)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 290, box["y"] + 110, steps=6)
+        page.mouse.up()
+
+    act(page, drag, lambda: np.abs(np.array(drawn.view()) - start).max() > 0.05, "turning")
+    return drawn.view()
 
 
-def test_flipping_the_head_recolours_and_keeps_the_camera(page, app_url):
-    page.goto(app_url)
-    frame = scene(page)
-    before, start = colours(frame), frame.evaluate("viewer.getView()")
-    box = frame.frame_element().bounding_box()
-    page.mouse.move(box["x"] + 200, box["y"] + 60)
-    page.mouse.down()
-    page.mouse.move(box["x"] + 290, box["y"] + 110, steps=6)
-    page.mouse.up()
-    page.wait_for_timeout(300)
-    turned = frame.evaluate("viewer.getView()")
-    assert np.abs(np.array(turned) - start).max() > 0.05
+def flip_head(page) -> None:
     other = "gated" if page.get_by_role("radio", name="linear").is_checked() else "linear"
     page.get_by_test_id("stRadio").get_by_text(other, exact=True).click()
-    frame = wait_for_scene(page, lambda f: colours(f) != before)
-    assert frame.evaluate("viewer.getView()") == pytest.approx(turned, abs=1e-6)
-    # another crystal starts from its own first view
+
+
+def choose_example(page, name: str) -> None:
     page.get_by_test_id("stSelectbox").filter(has_text="Example").get_by_role("combobox").click()
-    page.get_by_role("option", name="KNbO3 (cubic)").click()
-    frame = wait_for_scene(page, lambda f: "Nb" in colours(f))
-    assert frame.evaluate("viewer.getView()")[4:] == pytest.approx(start[4:], abs=1e-3)
+    page.get_by_role("option", name=name, exact=True).click()
+
+
+def test_flipping_the_head_recolours_in_place_and_keeps_the_camera(page, app_url):
+    page.goto(app_url)
+    idle(page)
+    drawn = scene(page)
+    before, start = colours(drawn), drawn.view()
+    drawn.evaluate("viewer.getCanvas().before = true")
+    turned = turn(page, drawn)
+    flip_head(page)
+    drawn = scene(page, lambda s: colours(s) != before)
+    assert drawn.view() == pytest.approx(turned, abs=1e-6)
+    assert drawn.evaluate("viewer.getCanvas().before")  # the same canvas
+    # another crystal starts from its own first view
+    choose_example(page, "KNbO3 (cubic)")
+    drawn = scene(page, lambda s: "Nb" in colours(s))
+    assert drawn.view()[4:] == pytest.approx(start[4:], abs=1e-3)
 
 
 def test_hover_label_and_views(page, app_url):
     page.goto(app_url)
-    frame = scene(page)
-    page.wait_for_timeout(500)
+    idle(page)
+    drawn = scene(page)
     edge = 3.901
-    frame.get_by_role("button", name="c", exact=True).click()
-    page.wait_for_timeout(300)
-    top, below = (on_screen(page, frame, (edge / 2, edge / 2, z)) for z in (edge, 0))
-    assert top == pytest.approx(below, abs=1)  # one atom hides the other along c
-    frame.get_by_role("button", name="reset").click()
-    page.wait_for_timeout(300)
-    x, y = on_screen(page, frame, (edge / 2, edge / 2, edge / 2))
-    page.mouse.move(x - 80, y - 50)
-    page.mouse.move(x, y, steps=4)
-    label = frame.locator("#label")
-    label.wait_for(state="visible")
+
+    def hidden_by_another() -> bool:  # one atom hides the other along c
+        top, below = (drawn.on_screen(edge / 2, edge / 2, z) for z in (edge, 0))
+        return top == pytest.approx(below, abs=1)
+
+    assert not hidden_by_another()
+    act(page, drawn.box.get_by_role("button", name="c", exact=True).click, hidden_by_another)
+    act(page, drawn.box.get_by_role("button", name="reset").click, lambda: not hidden_by_another())
+    label = drawn.box.locator("#label")
+
+    def point():
+        still(page, drawn.box)
+        x, y = drawn.on_screen(edge / 2, edge / 2, edge / 2)
+        page.mouse.move(x - 80, y - 50)
+        page.mouse.move(x, y, steps=4)
+        return x, y
+
+    act(page, point, label.is_visible, "a label")
     text = label.inner_text()
     assert text.startswith("Ti1") and "B site" in text and "Wyckoff 1" in text and " eV" in text
+    x, y = point()
     page.mouse.move(x - 150, y - 150, steps=4)
     label.wait_for(state="hidden")
 
 
 def test_row_of_the_table_is_marked_in_the_scene(page, app_url):
     page.goto(app_url)
-    frame = scene(page)
-    assert frame.evaluate("window.highlighted.length") == 0
-    box = page.get_by_test_id("stDataFrame").bounding_box()
-    page.mouse.click(box["x"] + 16, box["y"] + 38 + 29 * 1.5)  # second row, the titanium
-    frame = wait_for_scene(page, lambda f: f.evaluate("window.highlighted.join()") == "1")
+    assert scene(page).selected() == []
+    click_row(page, 1)  # the titanium
+    scene(page, lambda s: s.selected() == [1])
+    assert scene(page).evaluate("viewer.shapes.length") == 12 + 1  # edges of the cell, and the mark
+    click_row(page, 3)  # and one more
+    scene(page, lambda s: s.selected() == [1, 3])
+
+
+def outlined(page) -> list[int]:
+    """Bars of the distinct sites that stand out, the others being pale."""
+    shown = page.locator(".js-plotly-plot").first.evaluate(
+        "p => [...p.querySelectorAll('.bars .point path')].map(b => [+getComputedStyle(b).opacity, "
+        "getComputedStyle(b).stroke])"
+    )
+    assert {opacity for opacity, _ in shown} in ({1}, {0.35, 1})
+    return [k for k, (opacity, stroke) in enumerate(shown) if opacity == 1 and stroke == "rgb(240, 165, 0)"]
+
+
+def follows(page, sites: list[int], bars: list[int], swapped: str) -> None:
+    """Rows, bars and the swap table show this selection."""
+    assert eventually(page, lambda: marked_rows(page) == sites), (marked_rows(page), sites)
+    assert eventually(page, lambda: outlined(page) == bars), (outlined(page), bars)
+    page.get_by_text(f"when {swapped} becomes another element").wait_for()
+    assert scene(page).selected() == sites
+
+
+def test_click_on_an_atom_is_followed_by_row_bar_and_swap_table(page, app_url):
+    page.goto(app_url)
+    drawn = scene(page)
+    follows(page, [], [], "Ti1 on B")
+    drawn.click(0, [0])  # a corner, one of eight images of the strontium
+    follows(page, [0], [0], "Sr1 on A")
+    assert drawn.evaluate("viewer.shapes.length") == 12 + 8  # every image is marked
+    drawn.click(2, [2])
+    follows(page, [2], [2], "O1 on X")
+    page.keyboard.down("Shift")
+    drawn.click(0, [0, 2])
+    page.keyboard.up("Shift")
+    follows(page, [0, 2], [0, 2], "Sr1 on A")
+    drawn.click(2, [2])
+    drawn.click(2, [])  # a second click on it
+    follows(page, [], [], "O1 on X")  # the swap table stays where it was
+    drawn.click(0, [0])
+    drawn.click_background([])
+    follows(page, [], [], "Sr1 on A")
+    click_row(page, 1)  # and the table still works
+    follows(page, [1], [1], "Ti1 on B")
+
+
+def test_site_chosen_for_a_swap_lights_up(page, app_url):
+    page.goto(app_url)
+    scene(page)
+    idle(page)
+    site = page.get_by_test_id("stSelectbox").filter(has_text="Site").get_by_role("combobox")
+    site.click()
+    page.get_by_role("option", name="Sr1").click()
+    scene(page, lambda s: s.selected() == [0])
+    follows(page, [0], [0], "Sr1 on A")
+
+
+def test_selection_and_camera_survive_head_supercell_and_another_page(page, app_url):
+    page.goto(app_url)
+    idle(page)
+    drawn = scene(page)
+    before = colours(drawn)
+    turned = turn(page, drawn)
+    drawn.click(0, [0])
+    assert drawn.view() == pytest.approx(turned, abs=1e-6)
+    flip_head(page)
+    drawn = scene(page, lambda s: colours(s) != before)
+    idle(page)
+    follows(page, [0], [0], "Sr1 on A")
+    assert drawn.view() == pytest.approx(turned, abs=1e-6)
+
+    page.get_by_test_id("stSelectbox").filter(has_text="Supercell").get_by_role("combobox").click()
+    page.get_by_role("option", name="2×2×2").click()
+    drawn = scene(page, lambda s: len(s.atoms()) == 27 + 8 + 36)
+    assert drawn.view()[4:] == pytest.approx(turned[4:], abs=1e-3)  # as it was turned, but all of it must fit in
+    assert drawn.selected() == [0] and drawn.evaluate("viewer.shapes.length") == 27 + 27  # edges; marks of all images
+    drawn.click(0, [])  # a copy of it is the same site
+    drawn.click(0, [0])
+
+    page.get_by_role("link", name="Models").click()
+    page.get_by_role("link", name="Crystal").click()
+    drawn = scene(page, lambda s: s.selected() == [0])
+    idle(page)
+    follows(page, [0], [0], "Sr1 on A")
+    assert drawn.view()[4:] == pytest.approx(turned[4:], abs=1e-3)
+
+    choose_example(page, "KNbO3 (cubic)")  # another crystal has no selection, nor has this one afterwards
+    scene(page, lambda s: "Nb" in colours(s) and s.selected() == [])
+    assert eventually(page, lambda: marked_rows(page) == [])
+    choose_example(page, "SrTiO3")
+    scene(page, lambda s: "Ti" in colours(s) and s.selected() == [])
 
 
 def test_bad_file_next_to_good_one(page, app_url):
@@ -226,7 +297,7 @@ def test_bad_file_next_to_good_one(page, app_url):
             dict(name="KTaO3.cif", mimeType="chemical/x-cif", buffer=CIF.encode()),
         ]
     )
-    wait_for_scene(page, lambda frame: "Ta" in colours(frame))
+    scene(page, lambda drawn: "Ta" in colours(drawn))
     alert = page.get_by_test_id("stAlert")
     assert alert.count() == 1 and "notes.txt" in alert.inner_text()
 
@@ -236,18 +307,20 @@ def test_bad_file_next_to_good_one(page, app_url):
 )
 def test_fits_the_window(page, app_url):
     page.goto(app_url)
-    frame = scene(page)
-    page.get_by_test_id("stDataFrame").wait_for()
-    page.wait_for_timeout(500)
+    still(page, page.get_by_test_id("stDataFrame"))
+    drawn = scene(page)
+    box = still(page, drawn.box)
     width, height = page.viewport_size["width"], page.viewport_size["height"]
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    box = frame.frame_element().bounding_box()
     assert box["x"] >= 0 and box["x"] + box["width"] <= width + 1
-    for atom in atoms(frame):  # nothing of the crystal is cut off
-        x, y = on_screen(page, frame, (atom["x"], atom["y"], atom["z"]))
-        assert box["x"] < x < box["x"] + box["width"] and box["y"] < y < box["y"] + box["height"]
+
+    def whole() -> bool:  # nothing of the crystal is cut off
+        places = [drawn.on_screen(atom["x"], atom["y"], atom["z"]) for atom in drawn.atoms()]
+        return all(0 < x - box["x"] < box["width"] and 0 < y - box["y"] < box["height"] for x, y in places)
+
+    assert eventually(page, whole, 10)
     if width >= 1280:  # the main result needs no scrolling
         table = page.get_by_test_id("stDataFrame").bounding_box()
         assert box["y"] + box["height"] < height and table["y"] + table["height"] < height
-    background = frame.evaluate("getComputedStyle(document.body).backgroundColor")
+    background = drawn.box.evaluate("box => getComputedStyle(box).backgroundColor")
     assert background == page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")

@@ -7,8 +7,9 @@ import io
 
 import numpy as np
 import pytest
+from acting import act, click_row, idle, scene, still
 from PIL import Image
-from test_crystal_page import colours, scene, wait_for_scene
+from test_crystal_page import colours
 
 from cgcnn.examples import examples
 
@@ -19,42 +20,50 @@ def open_tab(page, app_url, tab: str, query: str = ""):
 
 
 def click_element(page, symbol: str) -> None:
-    """Click the tile of an element in the periodic table, where the browser has drawn its name."""
+    """Click the tile of an element in the periodic table, where the browser has drawn its name, until the page has
+    taken it."""
     chart = page.locator('[class*="st-key-figure-swap"] .js-plotly-plot').first
     tile = chart.locator("text.bartext, .textpoint text").filter(has_text=symbol).first
-    tile.scroll_into_view_if_needed()
-    box = tile.bounding_box()
-    page.mouse.click(box["x"] + 10, box["y"] + 10)
+
+    def click():
+        box = still(page, tile)
+        page.mouse.move(box["x"] + 8, box["y"] + 8)  # plotly knows what it is clicked on from the last hover
+        page.mouse.move(box["x"] + 10, box["y"] + 10)
+        page.mouse.click(box["x"] + 10, box["y"] + 10)
+
+    act(page, click, lambda: "swap=" in page.url, f"the swap for {symbol}")
 
 
 def test_click_on_an_element_shows_that_crystal_and_back(page, app_url):
     open_tab(page, app_url, "Swap an atom")
     click_element(page, "Zr")
-    wait_for_scene(page, lambda frame: "Zr" in colours(frame) and "Ti" not in colours(frame))
+    scene(page, lambda frame: "Zr" in colours(frame) and "Ti" not in colours(frame))
     assert "swap=1%3AZr" in page.url or "swap=1:Zr" in page.url
     assert "SrTiO3 with Ti1 → Zr" in page.get_by_test_id("stMain").inner_text()
     page.reload()  # the address is enough
-    wait_for_scene(page, lambda frame: "Zr" in colours(frame))
+    scene(page, lambda frame: "Zr" in colours(frame))
     page.get_by_role("button", name="Back to SrTiO3").click()
-    wait_for_scene(page, lambda frame: "Ti" in colours(frame))
+    scene(page, lambda frame: "Ti" in colours(frame))
+    idle(page)
     page.wait_for_timeout(800)
+    idle(page)
     assert "Ti" in colours(scene(page)) and "swap" not in page.url  # the click is not made again
 
 
 def test_row_of_the_table_chooses_the_site_to_swap(page, app_url):
     open_tab(page, app_url, "Swap an atom")
-    box = page.get_by_test_id("stDataFrame").bounding_box()
-    page.mouse.click(box["x"] + 16, box["y"] + 38 + 29 * 0.5)  # first row, the strontium
+    click_row(page, 0)  # the strontium
     page.get_by_text("when Sr1 on A becomes another element").wait_for()
 
 
 def test_picture_of_the_scene_holds_crystal_and_colour_bar(page, app_url):
-    frame = open_tab(page, app_url, "Export")
+    box = open_tab(page, app_url, "Export").box
+    still(page, box)
     with page.expect_download() as waiting:
-        frame.get_by_role("button", name="PNG").click()
+        box.get_by_role("button", name="PNG").click()
     picture = Image.open(waiting.value.path())
     assert waiting.value.suggested_filename == "SrTiO3.png"
-    box = frame.frame_element().bounding_box()
+    box = box.bounding_box()
     assert picture.size == pytest.approx((4 * box["width"], 4 * box["height"]), abs=8)
     pixels = np.asarray(picture.convert("RGB"), dtype=int)
     corner = pixels[2, 2]
@@ -86,9 +95,9 @@ def test_saved_scene_works_without_server_and_internet(page, app_url, chromium, 
 
 def test_bonds_are_drawn_as_wide_as_their_gates(page, app_url):
     open_tab(page, app_url, "Bonds")
-    page.locator("iframe").nth(1).wait_for()
-    page.locator("iframe").nth(1).scroll_into_view_if_needed()
-    frame = page.locator("iframe").nth(1).element_handle().content_frame()
+    page.locator("iframe").first.wait_for()
+    page.locator("iframe").first.scroll_into_view_if_needed()
+    frame = page.locator("iframe").first.element_handle().content_frame()
     frame.wait_for_function("window.sceneReady === true")
     drawn = frame.evaluate("viewer.getModel().selectedAtoms().map(atom => atom.elem)")
     assert sorted(drawn) == ["O"] * 6 + ["Sr"] * 8 + ["Ti"]  # the site, its octahedron and its cage

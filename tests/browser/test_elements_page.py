@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import polars as pl
 import pytest
+from acting import act, idle, still
 from builders import perovskite
 
 A, B = ["Ca", "Sr", "Ba"], ["Ti", "Zr", "Nb", "Ta"]
@@ -28,7 +29,7 @@ def open_page(page, app_url: str, data: Path, query: str = ""):
     page.goto(f"{app_url}/elements?data=Path+on+this+machine&path={quote(str(data))}&head=linear{query}")
     table = figure(page, "periodic-table")
     table.wait_for(timeout=60_000)
-    page.wait_for_timeout(300)
+    idle(page)
     return table
 
 
@@ -36,35 +37,38 @@ def figure(page, key: str):
     return page.locator(f".st-key-figure-{key} .js-plotly-plot:visible")
 
 
-def click_tile(table, column: int, row: int) -> None:
-    box = table.bounding_box()
-    table.click(position=dict(x=(column - 0.5) / 18 * box["width"], y=(row - 0.25) / 6 * box["height"]))
+def click_tile(page, table, column: int, row: int) -> None:
+    box = still(page, table)
+    x, y = box["x"] + (column - 0.5) / 18 * box["width"], box["y"] + (row - 0.25) / 6 * box["height"]
+    page.mouse.move(x - 2, y)  # plotly knows what it is clicked on from the last hover
+    page.mouse.move(x, y)
+    page.mouse.click(x, y)
 
 
-def click_first_crystal(page) -> None:
-    """A cell of the first table, which is a canvas; once no part of the page waits to be replaced."""
-    page.locator("[data-stale=true]").first.wait_for(state="detached")
-    grid = page.locator("[data-testid=stDataFrame]:visible").first
-    grid.scroll_into_view_if_needed()
-    grid.hover(position=dict(x=60, y=55))
-    page.wait_for_timeout(500)  # after the page has moved, the canvas finds its place again when the pointer moves
-    grid.click(position=dict(x=60, y=53))
+def open_first_crystal(page, shown) -> None:
+    """A cell of the first table, which is a canvas; until `shown()`."""
+
+    def click():
+        grid = page.locator("[data-testid=stDataFrame]:visible").first
+        box = still(page, grid)
+        page.mouse.move(box["x"] + 60, box["y"] + 50)  # the canvas finds its place again when the pointer moves
+        page.mouse.click(box["x"] + 60, box["y"] + 53)
+
+    act(page, click, shown, "the crystal")
 
 
 def test_click_on_a_tile_opens_the_element_and_its_crystals(page, app_url, data):
     table = open_page(page, app_url, data)
-    click_tile(table, 4, 4)
-    page.get_by_text("Lowest Ti on B").wait_for()
-    page.wait_for_url("**element=Ti**")
-    click_tile(table, 5, 5)
-    page.get_by_text("Lowest Nb on B").wait_for()
-    page.wait_for_url("**element=Nb**")
-    click_tile(table, 14, 3)  # silicon, which is not in these crystals
+    for column, row, element in ((4, 4, "Ti"), (5, 5, "Nb")):
+        lowest = page.get_by_text(f"Lowest {element} on B")
+        act(page, lambda c=column, r=row: click_tile(page, table, c, r), lowest.is_visible, f"the choice of {element}")
+        page.wait_for_url(f"**element={element}**")
+    click_tile(page, table, 14, 3)  # silicon, which is not in these crystals
     page.wait_for_timeout(500)
+    idle(page)
     assert page.get_by_text("Lowest Nb on B").is_visible()
     figure(page, "distribution-nearest-anion").wait_for()
-    click_first_crystal(page)
-    page.get_by_text("5 atoms", exact=True).wait_for()
+    open_first_crystal(page, page.get_by_text("5 atoms", exact=True).is_visible)
     assert "/elements" not in page.url
     assert page.get_by_text("NbO3").first.is_visible()
     page.get_by_role("link", name="Elements").click()  # and the page is as it was
@@ -76,9 +80,14 @@ def test_click_on_a_bar(page, app_url, data):
     open_page(page, app_url, data, "&role=B&order=by+value")
     bars = figure(page, "ranking")
     last = bars.locator(".xtick text").last.text_content()
-    bar = bars.locator(".bars .point path").last.bounding_box()
-    page.mouse.click(bar["x"] + bar["width"] / 2, bar["y"] + bar["height"] / 2)
-    page.wait_for_url(f"**element={last}**")
+
+    def click():
+        bar = still(page, bars.locator(".bars .point path").last)
+        x, y = bar["x"] + bar["width"] / 2, bar["y"] + bar["height"] / 2
+        page.mouse.move(x - 2, y)
+        page.mouse.click(x, y)
+
+    act(page, click, lambda: f"element={last}" in page.url, f"the choice of {last}")
 
 
 def test_saved_files(page, app_url, data, tmp_path):
@@ -118,6 +127,5 @@ def test_the_space_is_scored_at_first_use(page, app_url):
     page.get_by_text("18,928 crystals").wait_for()
     page.get_by_role("tab", name="Element").click()
     page.get_by_text("Lowest").wait_for()
-    click_first_crystal(page)
-    page.wait_for_url("**perovskite=**")
+    open_first_crystal(page, lambda: "perovskite=" in page.url)
     page.get_by_text("not relaxed").wait_for()

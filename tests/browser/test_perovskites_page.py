@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from acting import act, click_row, idle, scene, still
 
 from cgcnn.model import load_model
 from cgcnn.perovskite.maps import mendeleev_order
@@ -44,44 +45,57 @@ def cell(page, a: str, b: str) -> tuple[float, float]:
 
 
 def heading(page, text: str):
-    """The crystal beside the map, once it is this one."""
-    return page.locator(".sp-head b", has_text=re.compile(f"^{text}$")).wait_for()
+    """The crystal beside the map, where it is this one."""
+    return page.locator(".sp-head b", has_text=re.compile(f"^{text}$"))
+
+
+def click_cell(page, a: str, b: str) -> None:
+    """Choose a cell of the map."""
+
+    def click():
+        still(page, page.locator(".js-plotly-plot", has=page.locator(".heatmaplayer")).first)
+        x, y = cell(page, a, b)
+        page.mouse.move(x - 2, y)  # plotly knows what it is clicked on from the last hover
+        page.mouse.move(x, y)
+        page.mouse.click(x, y)
+
+    act(page, click, heading(page, f"{a}{b}O3").is_visible, f"the choice of {a}{b}O3")
 
 
 def test_hover_click_and_the_crystal_in_3d(page, app_url, table):
     open_perovskites(page, app_url)
-    x, y = cell(page, "Ba", "Zr")
-    page.mouse.move(x - 2, y)
-    page.mouse.move(x, y)
     label = page.locator(".hoverlayer .hovertext")
-    label.wait_for()
+
+    def point():
+        still(page, page.locator(".js-plotly-plot", has=page.locator(".heatmaplayer")).first)
+        x, y = cell(page, "Ba", "Zr")
+        page.mouse.move(x - 2, y)
+        page.mouse.move(x, y)
+
+    act(page, point, label.count, "a label")
     row = table.filter(formula="BaZrO3").row(0, named=True)
     said = label.text_content().replace("−", "-")
     assert "BaZrO3" in said and f"{row['energy']:+.3f} ± {row['sd']:.3f}" in said
     assert f"Zr on B  {row['contribution_b']:+.3f}" in said
-    page.mouse.click(x, y)
-    heading(page, "BaZrO3")
+    click_cell(page, "Ba", "Zr")
     page.wait_for_url(re.compile("cell=Ba-Zr"))
-    x, y = cell(page, "Pb", "Nb")  # a second click, on the map drawn anew
-    page.mouse.click(x, y)
-    heading(page, "PbNbO3")
+    click_cell(page, "Pb", "Nb")  # a second click, on the map drawn anew
     page.get_by_role("button", name="Open in 3D").click()
-    page.locator("iframe").first.wait_for()
+    scene(page)
     page.locator(".cg-line", has_text="PbNbO3").wait_for()
     assert "perovskite=PbNbO3" in page.url
 
 
 def test_a_link_shows_the_same_again(page, app_url, chromium):
     open_perovskites(page, app_url)
-    x, y = cell(page, "Sr", "Hf")
-    page.mouse.click(x, y)
+    click_cell(page, "Sr", "Hf")
     page.wait_for_url(re.compile("cell=Sr-Hf"))
     page.get_by_text("B contribution").click()
     page.wait_for_url(re.compile("show=B"))
     context = chromium.new_context(viewport=dict(width=1280, height=800))  # whoever got the link
     other = context.new_page()
     other.goto(page.url)
-    heading(other, "SrHfO3")
+    heading(other, "SrHfO3").wait_for(timeout=SCORING)
     assert other.get_by_role("radio", name="B contribution").is_checked()
     context.close()
 
@@ -89,16 +103,12 @@ def test_a_link_shows_the_same_again(page, app_url, chromium):
 def test_row_of_the_candidates_leads_to_the_crystal_page(page, app_url, table):
     open_perovskites(page, app_url, "Screening")
     page.locator(".sp-rates", has_text="of 378").wait_for()
-    canvas = page.get_by_test_id("stDataFrame").locator("canvas").first
-    canvas.wait_for()
-    page.wait_for_timeout(500)
-    box = canvas.bounding_box()
-    page.mouse.click(box["x"] + 12, box["y"] + 38 + 29 + 14)  # the box of the second row
+    click_row(page, 1)
     second = screen(table, rules()[0].a, rules()[0].b).candidates["formula"][1]
     button = page.get_by_role("button", name=f"Open {second} in 3D")
     button.wait_for()
     button.click()
-    page.locator("iframe").first.wait_for()
+    scene(page)
     assert f"perovskite={second}" in page.url
 
 
@@ -118,6 +128,6 @@ def test_phone(page, app_url):
     page.get_by_test_id("stExpandSidebarButton").click()
     page.get_by_role("link", name="Perovskites").click()
     page.locator(".heatmaplayer image").first.wait_for(timeout=SCORING)
-    page.wait_for_timeout(500)
+    idle(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.locator(".js-plotly-plot").first.bounding_box()["width"] >= 600  # moved sideways, not squeezed
