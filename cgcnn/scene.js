@@ -77,24 +77,32 @@ function sceneIn(box, viewer) {
       viewer.setBackgroundColor(scene.look.background);
     }
     if (!before) { viewer.setProjection("orthographic"); }
-    if (redrawn) {
-      hide();
-      draw();
-    }
-    if (redrawn || !same(before.highlight, scene.highlight)) { mark(); }
+    quietly(() => {
+      if (redrawn) {
+        hide();
+        draw();
+      }
+      if (redrawn || !same(before.highlight, scene.highlight)) { mark(); }
+    });
     if (restyled || !same([before.bar, before.legend], [scene.bar, scene.legend])) { explain(); }
     symbolsButton.hidden = !symbols.length;
     symbolsButton.setAttribute("aria-pressed", shown);
     if (!placed) { place(); }
+    quietly(tidy);
     viewer.render();
-    tidy();
     self.ready = true;
+  }
+
+  // 3Dmol shows the picture after many a change; here it is shown once, when all are made.
+  function quietly(work) {
+    viewer.show = () => {};
+    try { work(); } finally { delete viewer.show; }
   }
 
   function draw() {
     const { sites, bonds, look } = scene, { site, position } = scene.atoms, partners = site.map(() => []);
     for (const [i, j] of bonds) { partners[i].push(j); partners[j].push(i); }
-    viewer.removeAllLabels();
+    for (const symbol of symbols) { viewer.removeLabel(symbol); }
     viewer.removeAllShapes();
     viewer.removeAllModels();
     marks = [];

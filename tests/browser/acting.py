@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Error
 
-PATIENCE = 90  # s, for anything that has to happen
+PATIENCE = 240  # s, for anything that has to happen; where software draws the scene, that alone can take a minute
 _HEADER, _ROW = 38, 29  # px, of the tables of the app
 
 
@@ -145,7 +145,7 @@ class Scene:
 def scene(page, condition: Callable[[Scene], object] = lambda _: True) -> Scene:
     """The scene, once it is drawn and `condition(scene)` holds."""
     found = Scene(page)
-    found.box.wait_for()
+    found.box.wait_for(timeout=1000 * PATIENCE)
     assert eventually(page, lambda: found.evaluate("drawn.ready") and condition(found)), "the scene is not as expected"
     return found
 

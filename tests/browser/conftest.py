@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 import pytest
+from acting import PATIENCE
 from playwright.sync_api import sync_playwright
 
 from docs.screenshots import SOFTWARE_WEBGL, chromium_program, running_app
@@ -33,7 +34,7 @@ def page(chromium, request):
     size, scheme = getattr(request, "param", ((1280, 800), "light"))
     context = chromium.new_context(viewport=dict(width=size[0], height=size[1]), color_scheme=scheme)
     tab = context.new_page()
-    tab.set_default_timeout(60_000)  # a loaded machine is slow
+    tab.set_default_timeout(1000 * PATIENCE)
     troubles: list[str] = []
 
     def heard(message):
