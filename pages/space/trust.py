@@ -16,8 +16,8 @@ _HELP = (
     "lattice parameter from a model), not of relaxed ones.\n\n"
     "Rankings: contribution of each of the 52 elements on a site, averaged over crystals not trained on, against the "
     "plain additive reference: a least-squares fit E = A + B + anion set to all DFT energies, times 5. r: Pearson, ρ: "
-    "Spearman, slope: contribution against reference; 1 would be perfect. Measured by `python -m cgcnn evaluate --trust` and "
-    "`python -m cgcnn.perovskite built --write-card`."
+    "Spearman, slope: contribution against reference; 1 would be perfect. Measured by `python -m cgcnn evaluate "
+    "--trust` and `python -m cgcnn.perovskite built --write-card`."
 )
 
 
