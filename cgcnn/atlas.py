@@ -214,6 +214,8 @@ def filtered(
     fits += [pl.col("split") == split] if split is not None else []
     fits += [pl.col("split") != without_split] if without_split is not None else []
     fits += [pl.col("perovskite") == perovskite] if perovskite is not None else []
+    if not (fits or sites or (on and contains)):
+        return scores
     crystals = scores.crystals.filter(*fits) if fits else scores.crystals
     wanted = [{"element": element, "role": on} for element in contains] if on else []
     for columns in [*wanted, sites] if sites else wanted:

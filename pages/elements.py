@@ -36,6 +36,7 @@ from pages.data_sets import SPACE, Shown, choose_data
 # Options are their own labels, since those stand in the URL.
 VIEWS = {"relative": "relative", "to its element": "element", "absolute": "absolute"}
 KINDS = {"perovskites": True, "others": False}
+NO_FILTERS = {"contains": [], "lacks": [], "energy": (None, None)}  # as `choose_filters` leaves them
 ANY = "any"
 MOST_GROUPS = 5  # distributions above each other
 TRUSTED = 0.9  # Pearson's r of a ranking, below which the page warns
@@ -80,8 +81,8 @@ def summed(key: str, view: str, filters: dict, by: str, _shown: Shown) -> pl.Dat
 @st.cache_data(show_spinner=False, max_entries=400)
 def counts(key: str, filters: dict, _shown: Shown) -> tuple[int, int]:
     """Crystals and sites that the filters leave."""
-    scores = filtered(_shown.scores, **filters)
-    return tuple(table.select(pl.len()).collect().item() for table in (scores.crystals, scores.sites))
+    crystals = filtered(_shown.scores, **filters).crystals
+    return crystals.select(pl.len(), pl.col("n_sites").cast(pl.Int64).sum().alias("sites")).collect().row(0)
 
 
 @st.cache_data(show_spinner=False, max_entries=400)
@@ -93,7 +94,9 @@ def at_the_ends(key: str, view: str, filters: dict, element: str, role: str | No
 @st.cache_data(show_spinner=False, max_entries=50)
 def compared(key: str, view: str, roles: bool, perovskite: bool | None, _shown: Shown) -> Comparison | None:
     """With the plain reference, on the whole data set."""
-    return compare(filtered(_shown.scores, perovskite=perovskite), view, roles)
+    filters = NO_FILTERS | ({} if perovskite is None else {"perovskite": perovskite})
+    means = summed(key, view, filters, "role", _shown)  # which the page shows as well, unless there are filters
+    return compare(filtered(_shown.scores, **filters), view, roles, means)
 
 
 # --- controls ---------------------------------------------------------------------------------------------------------
