@@ -127,3 +127,8 @@ def test_whole_data_sets(tmp_path, capsys, monkeypatch):
     assert theirs["mean"].to_numpy() == pytest.approx(ours["mean"].to_numpy())
     with pytest.raises(SystemExit):
         scale.main(["--crystals", "3", "--folder", str(tmp_path)])
+
+
+def test_two_sizes_tell_the_rate_from_the_start_up():
+    assert scale.rate([1000, 4000], [7.0, 13.0]) == "500 crystals/s after 5.0 s; a million in 33 min"
+    assert "too busy" in scale.rate([1000, 4000], [1.0, 13.0]) and "too busy" in scale.rate([1000, 4000], [9.0, 8.0])
