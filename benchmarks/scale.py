@@ -28,7 +28,7 @@ import numpy as np
 import polars as pl
 
 from cgcnn.additive import compare
-from cgcnn.atlas import GROUPINGS, ends, filtered, sites_of, summary
+from cgcnn.atlas import GROUPINGS, ends, filtered, means, of_element, sites_of, summary
 from cgcnn.examples import examples
 from cgcnn.perovskite.space import build_space
 from cgcnn.scoring import Scores, load_scores
@@ -160,24 +160,23 @@ def repeated(scores: Path, out: Path, site_rows: int) -> Path:
 def questions(scores: Scores) -> dict[str, Callable[[], object]]:
     """What the page asks: first the five of its first view, then what clicks and filters ask."""
     crystals, sites = scores.crystals, scores.sites
-    energy, anion = pl.col("energy"), pl.col("nearest_anion")
-    titanium = filtered(scores, contains=["Ti"])
-    means: list[pl.DataFrame] = []
+    energy = pl.col("energy")
+    titanium, averaged = of_element(scores, "Ti"), []
     return {
         "load": lambda: load_scores(scores.folder).key,
         "elements, anions, components, energies": lambda: [
-            sites.select(pl.col("element").unique()).collect(),
-            sites.filter(anion.is_not_null()).group_by(anion).len().collect(),
-            crystals.select(pl.col("elements").list.len().unique()).collect(),
-            crystals.group_by("perovskite").len().collect(),
-            crystals.select(low=energy.min(), high=energy.max()).collect(),
+            sites.group_by("element", "nearest_anion").len().collect(engine="streaming"),
+            crystals.group_by("perovskite", pl.col("elements").list.len())
+            .agg(pl.len(), low=energy.min(), high=energy.max())
+            .collect(engine="streaming"),
         ],
-        "counts": lambda: [table.select(pl.len()).collect() for table in (crystals, sites)],
-        "summary by role": lambda: means.append(summary(scores, GROUPINGS["role"])),
-        "compare": lambda: compare(scores, "relative", True, means[-1]),
-        "summary by coordination": lambda: summary(scores, GROUPINGS["coordination"]),
+        "counts": lambda: crystals.select(pl.len(), pl.col("n_sites").sum().alias("sites")).collect(),
+        "means by role": lambda: averaged.append(means(scores, GROUPINGS["role"])),
+        "compare": lambda: compare(scores, "relative", True, averaged[-1]),
+        "Ti: by role": lambda: summary(titanium, GROUPINGS["role"]),
+        "Ti: by coordination": lambda: summary(titanium, GROUPINGS["coordination"]),
         "ends of Ti on B": lambda: ends(scores, sites_of(scores, "Ti", "B")),
-        "summary by role, with Ti": lambda: summary(titanium, GROUPINGS["role"]),
+        "means by role, with Ti": lambda: means(filtered(scores, contains=["Ti"]), GROUPINGS["role"]),
     }
 
 
