@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from .atlas import filtered, in_view, summary
+from .atlas import filtered, in_view
+from .atlas import means as means_of
 from .cell import ATOMIC_NUMBER, SYMBOLS
 from .datasets import Dataset
 from .evaluation import additive_fit
@@ -39,33 +40,59 @@ def additive_reference(scores: Scores, column: str) -> Additive | None:
 
     Effects as in `evaluation.AdditiveFit`: five times the coefficient, centred over the elements of a role.
     """
-    data = _five_atom_perovskites(scores, column)
-    if len(data) < 3:
+    perovskites = scores.crystals.filter(pl.col("perovskite"), pl.col("n_sites") == 5)
+    groups, sites = _by_formula(scores, perovskites, column)
+    data = _as_dataset(groups, sites, scores.about["data"], column)
+    if groups["count"].sum() < 3:
         return None
-    fit = additive_fit(data, np.arange(len(data)))
+    fit = additive_fit(data, np.arange(len(data)), groups["count"].to_numpy())
     rows = [(SYMBOLS[z], role, effect) for role in "AB" for z, effect in fit.effect[role].items()]
     effects = pl.DataFrame(rows, schema={"element": pl.String, "role": pl.String, "effect": pl.Float64}, orient="row")
-    error = fit.prediction - data.targets[fit.crystals]
-    return Additive("A + B + X", column, len(fit.crystals), float(np.abs(error).mean()), effects)
+    n, mae = _error(perovskites, column, groups["formula"].gather(fit.crystals), fit.prediction)
+    return Additive("A + B + X", column, n, mae, effects)
 
 
-def _five_atom_perovskites(scores: Scores, column: str) -> Dataset:
-    """The crystals as a data set that has all but edges and volumes, which the fit does not need."""
-    crystals = scores.crystals.filter(pl.col("perovskite"), pl.col("n_sites") == 5, pl.col(column).is_finite())
-    crystals = crystals.select("row", pl.col(column).alias("target")).collect()
-    sites = scores.sites.join(crystals.lazy().select("row"), on="row", how="semi", maintain_order="left")
-    sites = sites.select("row", "element", "role").collect()
-    targets = crystals.join(sites.select(pl.col("row").unique(maintain_order=True)), on="row", maintain_order="right")
-    n = len(targets)
+def _by_formula(scores: Scores, crystals: pl.LazyFrame, column: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Crystals of the same formula as one, since an additive model cannot tell them apart; and the sites of that one.
+
+    crystals: those that count if they have a number in `column`
+    -> columns row, formula, count of crystals, atoms in all of them, and the mean target
+       columns row, element, role
+    """
+    labelled = crystals.filter(pl.col(column).is_finite()).group_by("formula")
+    groups = labelled.agg(
+        pl.col("row").min(),
+        pl.len().alias("count"),
+        pl.col("n_sites").sum().cast(pl.Float64).alias("atoms"),
+        pl.col(column).mean().alias("target"),
+    )
+    groups = groups.collect(engine="streaming").sort("row")
+    sites = scores.sites.join(groups.lazy().select("row"), on="row", how="semi", maintain_order="left")
+    sites = sites.select("row", "element", "role").collect(engine="streaming")
+    order = sites.select(pl.col("row").unique(maintain_order=True))
+    return groups.join(order, on="row", maintain_order="right"), sites
+
+
+def _error(crystals: pl.LazyFrame, column: str, formula: pl.Series, fitted: np.ndarray) -> tuple[int, float]:
+    """Number of the crystals of some formulas, and the mean absolute error of what was fitted to each formula."""
+    table = pl.DataFrame({"formula": formula, "fitted": fitted}).lazy()
+    errors = crystals.filter(pl.col(column).is_finite()).join(table, on="formula")
+    found = errors.select(n=pl.len(), mae=(pl.col(column) - pl.col("fitted")).abs().mean())
+    return found.collect(engine="streaming").row(0)
+
+
+def _as_dataset(groups: pl.DataFrame, sites: pl.DataFrame, name: str, column: str) -> Dataset:
+    """Five-atom cells as a data set that has all but edges and volumes, which the fit does not need."""
+    n = len(groups)
     five, none = np.full(n, 5), np.zeros(n, dtype=np.int64)
     empty = np.empty(0)
     numbers = sites["element"].replace_strict(ATOMIC_NUMBER, return_dtype=pl.Int64).to_numpy()
     roles = sites["role"].replace_strict({role: i for i, role in enumerate(ROLES)}, return_dtype=pl.Int8).to_numpy()
     return Dataset(
-        name=scores.about["data"],
+        name=name,
         target=column,
-        ids=targets["row"].to_numpy(),
-        targets=targets["target"].to_numpy(),
+        ids=groups["row"].to_numpy(),
+        targets=groups["target"].to_numpy(),
         split=np.full(n, ""),
         graphs=PackedGraphs(five, none, numbers, empty, empty, empty, empty),
         roles=roles,
@@ -80,27 +107,24 @@ def composition_reference(scores: Scores, column: str, relative: bool = False) -
     relative: effects to the mean of each site's own crystal, as the network's are shown where there are no roles
     -> None where fewer crystals than elements have one
     """
-    crystals = scores.crystals.filter(pl.col(column).is_finite())
-    crystals = crystals.select("row", "n_sites", pl.col(column).alias("target")).collect()
-    counts = scores.sites.group_by("row", "element").len().collect(engine="streaming")
-    counts = counts.join(crystals.with_row_index("crystal"), on="row").with_columns(
-        (pl.col("len") / pl.col("n_sites")).alias("share")
-    )
+    groups, sites = _by_formula(scores, scores.crystals, column)
+    counts = sites.group_by("row", "element").len().join(groups.select("row").with_row_index("group"), on="row")
     elements = counts["element"].unique().sort()
-    if len(crystals) <= len(elements):
+    if groups["count"].sum() <= len(elements):
         return None
-    share = np.zeros((len(crystals), len(elements)))
+    share = np.zeros((len(groups), len(elements)))
     place = counts["element"].replace_strict({e: i for i, e in enumerate(elements)}, return_dtype=pl.Int64)
-    share[counts["crystal"].to_numpy(), place.to_numpy()] = counts["share"].to_numpy()
-    target = crystals["target"].to_numpy()
-    effect = np.linalg.lstsq(share.T @ share, share.T @ target, rcond=None)[0]
+    share[counts["group"].to_numpy(), place.to_numpy()] = counts["len"].to_numpy()
+    share /= share.sum(1, keepdims=True)
+    weighted = share * groups["count"].to_numpy()[:, None]
+    effect = np.linalg.lstsq(weighted.T @ share, weighted.T @ groups["target"].to_numpy(), rcond=None)[0]
     fitted = share @ effect
+    n, mae = _error(scores.crystals, column, groups["formula"], fitted)
     if relative:
-        atoms = share * crystals["n_sites"].to_numpy()[:, None]
+        atoms = share * groups["atoms"].to_numpy()[:, None]
         effect = effect - (atoms * fitted[:, None]).sum(0) / atoms.sum(0)
     effects = pl.DataFrame({"element": elements, "role": pl.Series([None] * len(elements), dtype=pl.String)})
-    mae = float(np.abs(fitted - target).mean())
-    return Additive("composition", column, len(crystals), mae, effects.with_columns(pl.Series("effect", effect)))
+    return Additive("composition", column, n, mae, effects.with_columns(pl.Series("effect", effect)))
 
 
 @dataclass(frozen=True)
@@ -116,7 +140,7 @@ class Agreement:
 def agreement(values: pl.DataFrame, effects: pl.DataFrame) -> dict[str | None, Agreement]:
     """Role -> how well mean contributions follow the effects of an additive reference.
 
-    values: columns element, role and mean, of `atlas.summary`; roles with fewer than three elements are left out
+    values: columns element, role and mean, of `atlas.means`; roles with fewer than three elements are left out
     """
     both = values.join(effects, on=["element", "role"], nulls_equal=True)
     found = {}
@@ -145,11 +169,11 @@ class Comparison:
     agreement: dict[str | None, Agreement]
 
 
-def compare(scores: Scores, view: str, roles: bool) -> Comparison | None:
+def compare(scores: Scores, view: str, roles: bool, means: pl.DataFrame | None = None) -> Comparison | None:
     """Elements of a data set against an additive fit to its labels, or to the model's energies if it has none.
 
     Labels count where they are what the model predicts.
-    view: one of `atlas.VIEWS`; roles: crystals are perovskites
+    view: one of `atlas.VIEWS`; roles: crystals are perovskites; means: `atlas.means` in this view, if they are known
     -> None where nothing can be fitted, and for views whose zero no other model knows
     """
     if view == "element" or (roles and view == "absolute"):
@@ -168,5 +192,6 @@ def compare(scores: Scores, view: str, roles: bool) -> Comparison | None:
     held_out = filtered(scores, without_split="train") if column == labels and about["split"] else None
     if held_out is not None and held_out.crystals.head(1).collect().is_empty():
         held_out = None
-    means = summary(in_view(scores if held_out is None else held_out, view))
+    if held_out is not None or means is None:
+        means = means_of(in_view(scores if held_out is None else held_out, view))
     return Comparison(fit, column == labels, held_out is not None, agreement(means, fit.effects))

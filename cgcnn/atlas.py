@@ -102,28 +102,43 @@ def zero_in_words(about: dict, view: str, roles: bool) -> str:
 # --- sums -------------------------------------------------------------------------------------------------------------
 
 
-def summary(scores: Scores, by: Sequence[str] = ("element", "role")) -> pl.DataFrame:
-    """One row a group of sites, the largest groups first.
+def means(scores: Scores, by: Sequence[str] = ("element", "role")) -> pl.DataFrame:
+    """One row a group of sites, the largest groups first; sums only, so millions of sites take a moment.
 
     by: columns of the site table, such as "element", "role", "coordination", "nearest_anion"
 
-    -> columns of `by` and, of the relative contributions in eV: `count` of sites, `crystals`, `mean`; `members`, the
-    mean by each member, and `sd`, their standard deviation, the error bar (both null for a model of one); `spread`,
-    the standard deviation over the sites; `q05` to `q95`; `histogram`, numbers of sites in bins of `bin_width`, of
-    which the first begins at `first_bin` times that width
+    -> columns of `by` and, of the relative contributions in eV: `count` of sites, `mean`; `members`, the mean by each
+    member, and `sd`, their standard deviation, the error bar (both null for a model of one); `spread`, the standard
+    deviation over the sites
+    """
+    return _grouped(scores, list(by), []).pipe(_largest_first, by)
+
+
+def summary(scores: Scores, by: Sequence[str] = ("element", "role")) -> pl.DataFrame:
+    """The `means` of groups of sites, and how the sites are distributed, for which all must be sorted.
+
+    -> columns of `means` and the number of `crystals`; `q05` to `q95`; `histogram`, numbers of sites in bins of
+    `bin_width`, of which the first begins at `first_bin` times that width
     """
     value = pl.col("relative").cast(pl.Float64)
-    by = list(by)
+    quantiles = [value.quantile(q, "linear").alias(f"q{100 * q:02.0f}") for q in QUANTILES]
+    table = _grouped(scores, list(by), [pl.col("row").n_unique().alias("crystals"), *quantiles])
+    return table.join(_histograms(scores, list(by)), on=by, nulls_equal=True).pipe(_largest_first, by)
+
+
+def _grouped(scores: Scores, by: list[str], more: list[pl.Expr]) -> pl.DataFrame:
+    value = pl.col("relative").cast(pl.Float64)
     table = scores.sites.group_by(by).agg(
         pl.len().alias("count"),
-        pl.col("row").n_unique().alias("crystals"),
         value.mean().alias("mean"),
         _member_means(scores).alias("members"),
         value.std().alias("spread"),
-        *(value.quantile(q, "linear").alias(f"q{100 * q:02.0f}") for q in QUANTILES),
+        *more,
     )
-    table = table.with_columns(pl.col("members").list.std(ddof=1).alias("sd"))
-    table = table.collect(engine="streaming").join(_histograms(scores, by), on=by, nulls_equal=True)
+    return table.with_columns(pl.col("members").list.std(ddof=1).alias("sd")).collect(engine="streaming")
+
+
+def _largest_first(table: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     return table.sort(["count", *by], descending=[True, *[False] * len(by)], nulls_last=True)
 
 
@@ -150,6 +165,11 @@ def _histograms(scores: Scores, by: list[str]) -> pl.DataFrame:
         histogram[index.to_numpy() - first] = n.to_numpy()
         rows.append(histogram.tolist())
     return found.select(*by, "first_bin", pl.Series("histogram", rows, pl.List(pl.Int64)))
+
+
+def of_element(scores: Scores, element: str) -> Scores:
+    """The scores with the sites of one element only."""
+    return replace(scores, sites=sites_of(scores, element))
 
 
 def sites_of(
@@ -214,6 +234,8 @@ def filtered(
     fits += [pl.col("split") == split] if split is not None else []
     fits += [pl.col("split") != without_split] if without_split is not None else []
     fits += [pl.col("perovskite") == perovskite] if perovskite is not None else []
+    if not (fits or sites or (on and contains)):
+        return scores
     crystals = scores.crystals.filter(*fits) if fits else scores.crystals
     wanted = [{"element": element, "role": on} for element in contains] if on else []
     for columns in [*wanted, sites] if sites else wanted:

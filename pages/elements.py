@@ -11,7 +11,18 @@ import polars as pl
 import streamlit as st
 
 from cgcnn.additive import Comparison, compare
-from cgcnn.atlas import GROUPINGS, bin_width, ends, filtered, in_view, sites_of, summary, zero_in_words
+from cgcnn.atlas import (
+    GROUPINGS,
+    bin_width,
+    ends,
+    filtered,
+    in_view,
+    means,
+    of_element,
+    sites_of,
+    summary,
+    zero_in_words,
+)
 from cgcnn.datasets import DatasetError, read_crystal
 from cgcnn.model import Card, ModelError
 from cgcnn.periodic import ELEMENTS, by_mendeleev_number, element_name
@@ -36,6 +47,7 @@ from pages.data_sets import SPACE, Shown, choose_data
 # Options are their own labels, since those stand in the URL.
 VIEWS = {"relative": "relative", "to its element": "element", "absolute": "absolute"}
 KINDS = {"perovskites": True, "others": False}
+NO_FILTERS = {"contains": [], "lacks": [], "energy": (None, None)}  # as `choose_filters` leaves them
 ANY = "any"
 MOST_GROUPS = 5  # distributions above each other
 TRUSTED = 0.9  # Pearson's r of a ranking, below which the page warns
@@ -58,30 +70,42 @@ STYLE = """<style>
 def content_of(key: str, _shown: Shown) -> dict:
     """What a data set holds: elements, anions, numbers of components, energies, crystals with roles and without."""
     crystals, sites = _shown.scores.crystals, _shown.scores.sites
-    elements = sites.select(pl.col("element").unique()).collect()["element"]
-    anions = sites.filter(pl.col("nearest_anion").is_not_null()).group_by("nearest_anion").len().collect()
-    components = crystals.select(pl.col("elements").list.len().unique()).collect()["elements"]
+    found = sites.group_by("element", "nearest_anion").len().collect(engine="streaming")
+    anions = found.drop_nulls("nearest_anion").group_by("nearest_anion").agg(pl.col("len").sum())
+    energy = pl.col("energy")
+    kinds = crystals.group_by("perovskite", components=pl.col("elements").list.len())
+    kinds = kinds.agg(pl.len(), energy.min().alias("low"), energy.max().alias("high")).collect(engine="streaming")
     return dict(
-        kinds=dict(crystals.group_by("perovskite").len().collect().iter_rows()),
-        elements=set(elements),
+        kinds=dict(kinds.group_by("perovskite").agg(pl.col("len").sum()).iter_rows()),
+        elements=set(found["element"]),
         anions=anions.sort("len", "nearest_anion", descending=True)["nearest_anion"].to_list(),
-        components=sorted(components),
-        energy=crystals.select(low=pl.col("energy").min(), high=pl.col("energy").max()).collect().row(0),
+        components=sorted(kinds["components"].unique()),
+        energy=(kinds["low"].min(), kinds["high"].max()),
     )
 
 
 @st.cache_data(show_spinner=False, max_entries=400)
-def summed(key: str, view: str, filters: dict, by: str, _shown: Shown) -> pl.DataFrame:
+def averaged(key: str, view: str, filters: dict, _shown: Shown) -> pl.DataFrame:
+    """Means of all elements by role."""
     if _shown.atlas is not None:
-        return _shown.atlas.table(view, by)
-    return summary(in_view(filtered(_shown.scores, **filters), view, _shown.zero), GROUPINGS[by])
+        return _shown.atlas.table(view, "role")
+    return means(in_view(filtered(_shown.scores, **filters), view, _shown.zero), GROUPINGS["role"])
+
+
+@st.cache_data(show_spinner=False, max_entries=400)
+def summed(key: str, view: str, filters: dict, by: str, element: str, _shown: Shown) -> pl.DataFrame:
+    """How the sites of one element are distributed."""
+    if _shown.atlas is not None:
+        return _shown.atlas.table(view, by).filter(pl.col("element") == element)
+    scores = in_view(filtered(_shown.scores, **filters), view, _shown.zero)
+    return summary(of_element(scores, element), GROUPINGS[by])
 
 
 @st.cache_data(show_spinner=False, max_entries=400)
 def counts(key: str, filters: dict, _shown: Shown) -> tuple[int, int]:
     """Crystals and sites that the filters leave."""
-    scores = filtered(_shown.scores, **filters)
-    return tuple(table.select(pl.len()).collect().item() for table in (scores.crystals, scores.sites))
+    crystals = filtered(_shown.scores, **filters).crystals
+    return crystals.select(pl.len(), pl.col("n_sites").cast(pl.Int64).sum().alias("sites")).collect().row(0)
 
 
 @st.cache_data(show_spinner=False, max_entries=400)
@@ -93,7 +117,9 @@ def at_the_ends(key: str, view: str, filters: dict, element: str, role: str | No
 @st.cache_data(show_spinner=False, max_entries=50)
 def compared(key: str, view: str, roles: bool, perovskite: bool | None, _shown: Shown) -> Comparison | None:
     """With the plain reference, on the whole data set."""
-    return compare(filtered(_shown.scores, perovskite=perovskite), view, roles)
+    filters = NO_FILTERS | ({} if perovskite is None else {"perovskite": perovskite})
+    rows = averaged(key, view, filters, _shown)  # which the page shows as well, unless there are filters
+    return compare(filtered(_shown.scores, **filters), view, roles, rows)
 
 
 # --- controls ---------------------------------------------------------------------------------------------------------
@@ -286,7 +312,7 @@ def show_table(shown: Shown, view: str, table: pl.DataFrame, limit: float, roles
 
 def flat(table: pl.DataFrame) -> pl.DataFrame:
     """A summary as CSV can hold it."""
-    return table.drop("members", "histogram", "first_bin")
+    return table.drop("members", "histogram", "first_bin", strict=False)
 
 
 # --- the ranking ------------------------------------------------------------------------------------------------------
@@ -384,7 +410,7 @@ def show_element(shown: Shown, view: str, filters: dict, table: pl.DataFrame, li
     recall("element", options)
     element = line.selectbox("Element", options, key="element", label_visibility="collapsed", width=90)
     show_in_url(element=element, role=None, order=None)
-    own = table.filter(pl.col("element") == element).sort("role", nulls_last=True)
+    own = summed(shown.key, view, filters, "role", element, shown).sort("role", nulls_last=True)
     present = own["role"].to_list()
     role = present[0]
     if len(present) > 1:
@@ -400,7 +426,7 @@ def show_element(shown: Shown, view: str, filters: dict, table: pl.DataFrame, li
     )
     groups = {"role": own} if len(present) > 1 else {}
     for by in ("coordination", "nearest_anion"):
-        rows = summed(shown.key, view, filters, by, shown).filter(pl.col("element") == element, of_role(role))
+        rows = summed(shown.key, view, filters, by, element, shown).filter(of_role(role))
         rows = rows.filter(pl.col(by).is_not_null())
         groups |= {by: rows} if len(rows) else {}
     show_distributions(shown, view, element, role, groups, limit)
@@ -570,7 +596,7 @@ def main() -> None:
     if left is not None and not left[0]:
         st.info("No crystal fits these filters; take one of them away.")
         st.stop()
-    table = summed(shown.key, view, filters, "role", shown)
+    table = averaged(shown.key, view, filters, shown)
     limit = table_limit(shown, view)
     show_table(shown, view, table, limit, table["role"].is_in(["A", "B"]).any())
     ranked, one = st.tabs(["Ranking", "Element"], key="tab", on_change="rerun", bind="query-params")

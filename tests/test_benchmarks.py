@@ -6,10 +6,11 @@ import sys
 from dataclasses import replace
 from functools import partial
 
+import polars as pl
 import pytest
 import torch
 
-from benchmarks import field
+from benchmarks import field, scale
 from benchmarks.run import (
     EXACTLY_12,
     GROUPS,
@@ -24,9 +25,11 @@ from benchmarks.run import (
     verdict,
 )
 from benchmarks.timing import Timing
+from cgcnn.atlas import summary
 from cgcnn.contributions import structure_graph
 from cgcnn.graph import GraphSettings
 from cgcnn.network.convolution import Convolution
+from cgcnn.scoring import load_scores
 
 SMALL = cells(((1, 1, 1),))
 ONCE = Timing(seconds=0, at_least=1)
@@ -108,3 +111,24 @@ def test_tasks_take_turns():
     times = Timing(seconds=0, at_least=3, clock=clock).milliseconds([lambda: turns.append(0), lambda: turns.append(1)])
     assert turns == [0, 0, 1, 1] + [0, 1] * 3
     assert times == [1000.0, 1000.0]
+
+
+def test_whole_data_sets(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(scale, "ways_of_scoring", lambda: {"one process": ["--workers", "1"]})
+    monkeypatch.setattr(scale, "COLD_STARTS", 1)
+    assert scale.main(["--crystals", "40", "--site-rows", "450", "--folder", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "40 crystals" in said and "600 site rows" in said and all(q in said for q in ("first view", "with Ti"))
+    once, again = (load_scores(tmp_path / f"scores {name}") for name in ("one process", "repeated"))
+    assert once.about["crystals"] == 40 and once.about["unreadable"] == 0
+    assert again.sites.select(pl.col("row").n_unique()).collect().item() == again.about["crystals"] == 3 * 40
+    ours, theirs = (summary(scores).sort("element", "role") for scores in (once, again))
+    assert theirs["count"].to_list() == (3 * ours["count"]).to_list()
+    assert theirs["mean"].to_numpy() == pytest.approx(ours["mean"].to_numpy())
+    with pytest.raises(SystemExit):
+        scale.main(["--crystals", "3", "--folder", str(tmp_path)])
+
+
+def test_two_sizes_tell_the_rate_from_the_start_up():
+    assert scale.rate([1000, 4000], [7.0, 13.0]) == "500 crystals/s after 5.0 s; a million in 33 min"
+    assert "too busy" in scale.rate([1000, 4000], [1.0, 13.0]) and "too busy" in scale.rate([1000, 4000], [9.0, 8.0])

@@ -71,8 +71,11 @@ class AdditiveFit:
     crystals: np.ndarray
 
 
-def additive_fit(data: Dataset, crystals: np.ndarray) -> AdditiveFit:
-    """Fit the additive model to the labels of these crystals (those that are five-atom ABX3 cells)."""
+def additive_fit(data: Dataset, crystals: np.ndarray, weight: np.ndarray | None = None) -> AdditiveFit:
+    """Fit the additive model to the labels of these crystals (those that are five-atom ABX3 cells).
+
+    weight: (C,) of the crystals of the data set, one each by default
+    """
     cells = perovskite_cells(data, crystals)
     blocks, labels = [], []
     for role in "ABX":
@@ -81,7 +84,10 @@ def additive_fit(data: Dataset, crystals: np.ndarray) -> AdditiveFit:
         blocks.append((code[:, None] == values).astype(float))
         labels.append(values.tolist() if role != "X" else [cells.anion_sets[i] for i in values])
     design = np.concatenate(blocks, axis=1)
-    coefficient = np.linalg.lstsq(design, data.targets[cells.crystals], rcond=None)[0]
+    weighted = design if weight is None else design * weight[cells.crystals][:, None]
+    # The normal equations, a hundred by a hundred; the roles share a constant, whose directions they leave at zero.
+    normal, target = weighted.T @ design, weighted.T @ data.targets[cells.crystals]
+    coefficient = np.linalg.lstsq(normal, target, rcond=1e-10)[0]
     effect, first = {}, 0
     for role, values in zip("ABX", labels, strict=True):
         part = 5 * coefficient[first : first + len(values)]
