@@ -81,6 +81,19 @@ def click_row(page, row: int, table=None) -> None:
     act(page, click, marked.count, f"the mark of row {row}")
 
 
+def choose(page, label: str, option: str) -> None:
+    """An option of the list with this label. A list that opens while the page still scrolls closes again."""
+    box = page.get_by_test_id("stSelectbox").filter(has_text=label).get_by_role("combobox")
+    entry = page.get_by_role("option", name=option, exact=True)
+
+    def opened():
+        still(page, box)
+        box.click()
+
+    act(page, opened, entry.is_visible, f"the list {label!r}")
+    entry.click()
+
+
 class Scene:
     """The scene of the Crystal page: an element of the page itself, which is changed in place."""
 

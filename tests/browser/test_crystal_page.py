@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from acting import act, click_row, eventually, idle, marked_rows, scene, still
+from acting import act, choose, click_row, eventually, idle, marked_rows, scene, still
 from pymatgen.core import Lattice, Structure
 
 from cgcnn.contributions import explain
@@ -143,11 +143,6 @@ def flip_head(page) -> None:
     page.get_by_test_id("stRadio").get_by_text(other, exact=True).click()
 
 
-def choose_example(page, name: str) -> None:
-    page.get_by_test_id("stSelectbox").filter(has_text="Example").get_by_role("combobox").click()
-    page.get_by_role("option", name=name, exact=True).click()
-
-
 def test_flipping_the_head_recolours_in_place_and_keeps_the_camera(page, app_url):
     page.goto(app_url)
     idle(page)
@@ -160,7 +155,7 @@ def test_flipping_the_head_recolours_in_place_and_keeps_the_camera(page, app_url
     assert drawn.view() == pytest.approx(turned, abs=1e-6)
     assert drawn.evaluate("viewer.getCanvas().before")  # the same canvas
     # another crystal starts from its own first view
-    choose_example(page, "KNbO3 (cubic)")
+    choose(page, "Example", "KNbO3 (cubic)")
     drawn = scene(page, lambda s: "Nb" in colours(s))
     assert drawn.view()[4:] == pytest.approx(start[4:], abs=1e-3)
 
@@ -250,9 +245,7 @@ def test_site_chosen_for_a_swap_lights_up(page, app_url):
     page.goto(app_url)
     scene(page)
     idle(page)
-    site = page.get_by_test_id("stSelectbox").filter(has_text="Site").get_by_role("combobox")
-    site.click()
-    page.get_by_role("option", name="Sr1").click()
+    choose(page, "Site", "Sr1")
     scene(page, lambda s: s.selected() == [0])
     follows(page, [0], [0], "Sr1 on A")
 
@@ -271,8 +264,7 @@ def test_selection_and_camera_survive_head_supercell_and_another_page(page, app_
     follows(page, [0], [0], "Sr1 on A")
     assert drawn.view() == pytest.approx(turned, abs=1e-6)
 
-    page.get_by_test_id("stSelectbox").filter(has_text="Supercell").get_by_role("combobox").click()
-    page.get_by_role("option", name="2×2×2").click()
+    choose(page, "Supercell", "2×2×2")
     drawn = scene(page, lambda s: len(s.atoms()) == 27 + 8 + 36)
     assert drawn.view()[4:] == pytest.approx(turned[4:], abs=1e-3)  # as it was turned, but all of it must fit in
     assert drawn.selected() == [0] and shapes(drawn) == 27 + 27  # edges; marks of all images
@@ -286,10 +278,10 @@ def test_selection_and_camera_survive_head_supercell_and_another_page(page, app_
     follows(page, [0], [0], "Sr1 on A")
     assert drawn.view()[4:] == pytest.approx(turned[4:], abs=1e-3)
 
-    choose_example(page, "KNbO3 (cubic)")  # another crystal has no selection, nor has this one afterwards
+    choose(page, "Example", "KNbO3 (cubic)")  # another crystal has no selection, nor has this one afterwards
     scene(page, lambda s: "Nb" in colours(s) and s.selected() == [])
     assert eventually(page, lambda: marked_rows(page) == [])
-    choose_example(page, "SrTiO3")
+    choose(page, "Example", "SrTiO3")
     scene(page, lambda s: "Ti" in colours(s) and s.selected() == [])
 
 
