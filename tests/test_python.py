@@ -119,7 +119,7 @@ def scene_and_rest(text: str) -> tuple[str, str]:
 
 def test_a_notebook_shows_scene_and_table(result, tmp_path):
     page, around = scene_and_rest(result._repr_html_())
-    assert page.startswith("<!DOCTYPE html>") and 'id="bar"' in page and "contribution per site, eV" in page
+    assert page.startswith("<!DOCTYPE html>") and "3dmolviewer" in page and "contribution per site, eV" in page
     assert f"{result.colour_limit:+.2f}" in page
     scripts = "\n".join(part.split("</script>")[0] for part in page.split("<script>")[1:])
     (tmp_path / "scene.js").write_text(scripts)

@@ -48,11 +48,11 @@ LearningRate = Annotated[float | None, option("highest of one cycle; default: 0.
 WeightDecay = Annotated[float | None, option("of AdamW; default: 0.01", "X", TRAINING)]
 Seed = Annotated[int | None, option("of weights and order; default: 0", "N", TRAINING)]
 Members = Annotated[int | None, option("networks, each from its own seed; default: 1", "N", TRAINING)]
-Shapley = Annotated[float | None, option("weight of that loss (factorial ABX3); default: 0.0", "WEIGHT", TRAINING)]
-SwapConsistency = Annotated[float | None, option("weight of that loss (linear head); default: 0.0", "LAMBDA", TRAINING)]
+Shapley = Annotated[float | None, option("of that loss, factorial ABX3; default: 0.0", "WEIGHT", TRAINING)]
+SwapConsistency = Annotated[float | None, option("weight of that loss; default: 0.0", "LAMBDA", TRAINING)]
 Mates = Annotated[
     Literal["auto", "labelled", "substituted"] | None,
-    option("its partners: labelled, substituted (one element exchanged) or auto; default: auto", "KIND", TRAINING),
+    option("labelled, substituted or auto; default: auto", "KIND", TRAINING),
 ]
 Substituted = Annotated[float | None, option("share of crystals in a step; default: 0.25", "SHARE", TRAINING)]
 ShuffleLabels = Annotated[bool, flag("--shuffle-labels", "a control: targets in random order", TRAINING)]

@@ -116,7 +116,7 @@ def test_tabs_fit_the_window(page, app_url):
         assert bar["y"] + bar["height"] < height
     for tab, sign in {
         "Swap an atom": "Click an element",
-        "Both heads side by side": "Trust the linear head",
+        "Both heads side by side": "Trust both heads",
         "Bonds": "No bond strength",
         "Export": "works without internet",
     }.items():

@@ -104,7 +104,7 @@ def test_heads_side_by_side():
     bars = figures(app)[1]
     assert {trace["name"] for trace in bars["data"]} == {"linear", "gated"}
     said = " ".join(m.value for m in app.markdown)
-    assert "Trust the linear head on A" in said
+    assert "Trust both heads on A and B" in said
     results = [explain(load_model(f"perovskite-{h}"), [examples()["SrTiO3"]])[0] for h in ("linear", "gated")]
     energies = app.dataframe[1].value["eV/atom"]
     assert list(energies) == [f"{r.energy:+.3f} ± {r.energy_sd:.3f}".replace("-", "−") for r in results]
