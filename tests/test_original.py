@@ -179,8 +179,9 @@ def refused(folder, content, match: str) -> None:
 
 def test_what_is_no_checkpoint_is_refused(folder):
     good = checkpoint(network(False, 1))
-    refused(folder, good | {"extra": Foreign(folder / "ran")}, f"holds {os.mkdir.__module__}.mkdir, which a checkpoint has no need of")
-    refused(folder, pickle.dumps(Foreign(folder / "ran")), "holds .*mkdir|cannot be read as a PyTorch checkpoint")
+    foreign = Foreign(folder / "ran")
+    refused(folder, good | {"extra": foreign}, f"holds {os.mkdir.__module__}.mkdir, which a checkpoint has no need of")
+    refused(folder, pickle.dumps(foreign), "holds .*mkdir|cannot be read as a PyTorch checkpoint")
     assert not (folder / "ran").exists()
     refused(folder, b"not a checkpoint", "cannot be read as a PyTorch checkpoint")
     refused(folder, b"", "cannot be read as a PyTorch checkpoint")
