@@ -8,13 +8,12 @@ through the convolution once. The numbers are those of `Model.energies_and_contr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from .graph import CrystalGraph, GraphBatch, PackedGraphs, ranges
+from .graph import GraphBatch, ranges
 from .model import Model
 from .network.convolution import neighbour_weights
 
@@ -53,12 +52,11 @@ class _Plan:
 
 
 @torch.no_grad()
-def energies_and_contributions(model: Model, graphs: Sequence[CrystalGraph]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Prediction (M, C) and raw contributions (M, N) of every member for C crystals of N sites in all.
+def energies_and_contributions(model: Model, batch: GraphBatch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Prediction (M, C) and raw contributions (M, N) of every member for a batch of C crystals of N sites in all.
 
     As `Model.energies_and_contributions`, and much faster where many sites of the crystals are alike.
     """
-    batch = PackedGraphs.from_graphs(graphs).select(dtype=model.dtype)
     plan = _plan(batch, len(model.members[0].convolutions))
     features = [member.embedding(plan.numbers) for member in model.members]
     first = [v[plan.first] for v in features]

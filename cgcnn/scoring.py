@@ -33,6 +33,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from .alike import energies_and_contributions
 from .cell import SYMBOLS
 from .contributions import references
 from .coordination import coordination
@@ -69,7 +70,7 @@ CRYSTAL_SCHEMA = {
 VERSION = 2  # of the tables
 _CHUNK = 2048  # rows
 _ROWS_AT_ONCE = 256  # of a chunk, which bounds the memory
-_SITES_AT_ONCE = 640  # in a batch; more do not fit into the processor's cache and take longer
+_SITES_AT_ONCE = 8192  # in a batch, which bounds the memory where cells are large
 _SYMBOL = np.array([None, *SYMBOLS[1:]], dtype=object)
 _ROLE = np.array([*ROLES, None], dtype=object)
 
@@ -378,7 +379,7 @@ def _predict(model: Model, graphs: PackedGraphs) -> tuple[np.ndarray, np.ndarray
     batch = (np.cumsum(graphs.sites) - 1) // _SITES_AT_ONCE
     energies, values = [], []
     for crystals in np.split(np.arange(len(graphs)), np.flatnonzero(np.diff(batch)) + 1):
-        found = model.energies_and_contributions(graphs.select(crystals, model.dtype))
+        found = energies_and_contributions(model, graphs.select(crystals, model.dtype))
         energies.append(found[0].double().numpy())
         values.append(found[1].double().numpy())
     return np.concatenate(energies, axis=1), np.concatenate(values, axis=1)

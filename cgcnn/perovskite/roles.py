@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import combinations
 from typing import Literal
 
@@ -91,12 +91,12 @@ def find_perovskite(lattice: np.ndarray, atomic_numbers: Sequence[int], frac_coo
     edge = (abs(np.linalg.det(lattice)) / n * 5) ** (1 / 3)
     if not edge > 0.1:
         return None
-    centre, neighbour, distance, vector = _neighbours(lattice / edge, np.asarray(frac_coords, dtype=float))
+    box = np.round(lattice / edge, 9)  # the same for all ideal cells, whatever their size
+    places = np.asarray(frac_coords, dtype=float)
+    elements = np.unique(numbers, return_inverse=True)[1]
     for kind, anions in candidates:
         is_x = np.array([z in anions for z in listed])
-        keep = is_x[centre] & ~is_x[neighbour]
-        pairs = _Pairs(centre[keep], neighbour[keep], distance[keep], vector[keep])
-        is_b = _octahedral(pairs, numbers, is_x)
+        is_b = _octahedral(box.tobytes(), places.tobytes(), elements.tobytes(), is_x.tobytes())
         if is_b is None:
             continue
         if kind == "antiperovskite" and not _is_antiperovskite(numbers, is_x, is_b):
@@ -112,12 +112,13 @@ def _is_antiperovskite(numbers: np.ndarray, is_x: np.ndarray, is_b: np.ndarray) 
     return centres <= _ANTI_CENTRES and not centres & cages
 
 
-def _neighbours(box: np.ndarray, frac_coords: np.ndarray) -> tuple[np.ndarray, ...]:
+@lru_cache(maxsize=1)
+def _neighbours(box: bytes, frac_coords: bytes) -> tuple[np.ndarray, ...]:
     """All pairs within `_REACH`: centre, neighbour, distance (E,), vector (E, 3); in no particular order."""
-    frac_coords = frac_coords.reshape(-1, 3)
-    points = (frac_coords - np.floor(frac_coords)) @ box
-    search = NeighborList(cutoff=_REACH, full_list=True)
-    centre, neighbour, distance, vector = search.compute(points, box, True, "ijdD")
+    lattice, places = (np.frombuffer(part).reshape(-1, 3) for part in (box, frac_coords))
+    points = (places - np.floor(places)) @ lattice
+    search = NeighborList(cutoff=_REACH, full_list=True, n_threads=1)
+    centre, neighbour, distance, vector = search.compute(points, lattice, True, "ijdD")
     return centre.astype(np.int64), neighbour.astype(np.int64), distance, vector
 
 
@@ -164,13 +165,20 @@ class _Pairs:
     vector: np.ndarray
 
 
-def _octahedral(pairs: _Pairs, numbers: np.ndarray, is_x: np.ndarray) -> np.ndarray | None:
-    """Which of the other sites are B, (N,) bool: the choice that makes a network of corner-sharing octahedra.
+@lru_cache(maxsize=256)
+def _octahedral(box: bytes, frac_coords: bytes, elements: bytes, x: bytes) -> np.ndarray | None:
+    """Which of the sites that are not X are B, (N,) bool: the choice that makes a network of corner-sharing octahedra.
 
-    Where two choices do (LiNbO3, whose cations are all octahedral), B has the shorter bonds.
+    Where two choices do (LiNbO3, whose cations are all octahedral), B has the shorter bonds. Remembered, since the
+    crystals of a screening often differ in nothing but their elements; hence arrays as bytes.
+    elements: (N,) int64, equal where the elements are
     """
+    is_x = np.frombuffer(x, dtype=bool)
+    centre, neighbour, distance, vector = _neighbours(box, frac_coords)
+    keep = is_x[centre] & ~is_x[neighbour]
+    pairs = _Pairs(centre[keep], neighbour[keep], distance[keep], vector[keep])
     best, shortest = None, np.inf
-    for is_b in _assignments(pairs, numbers, is_x):
+    for is_b in _assignments(pairs, np.frombuffer(elements, dtype=np.int64), is_x):
         bond = _corner_sharing(pairs, is_x, is_b)
         if bond is None or bond >= shortest:
             continue
