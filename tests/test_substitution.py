@@ -46,8 +46,9 @@ def test_sharing_alike_surroundings_changes_no_number(model, structure):
         swapped = graph.atomic_numbers.copy()
         swapped[1] = number
         graphs.append(replace(graph, atomic_numbers=swapped))
+    batch = collate(graphs)
     for shared, plain in zip(
-        energies_and_contributions(model, collate(graphs)), model.energies_and_contributions(collate(graphs)), strict=True
+        energies_and_contributions(model, batch), model.energies_and_contributions(batch), strict=True
     ):
         assert torch.allclose(shared, plain, rtol=0, atol=2e-6)
 
@@ -55,7 +56,8 @@ def test_sharing_alike_surroundings_changes_no_number(model, structure):
 def test_sites_without_neighbours_are_no_trouble():
     model = small_model("linear")
     far = structure_graph(perovskite(edge=40.0), model.graph_settings)
-    shared, plain = energies_and_contributions(model, collate([far, far])), model.energies_and_contributions(collate([far, far]))
+    batch = collate([far, far])
+    shared, plain = energies_and_contributions(model, batch), model.energies_and_contributions(batch)
     assert len(far.centre) == 0 and torch.allclose(shared[1], plain[1])
 
 
