@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from cgcnn.datasets import DatasetError, build_rows
 from cgcnn.distinct import DistinctSites
-from cgcnn.graph import GraphBatch, GraphSettings, PackedGraphs
+from cgcnn.graph import GraphSettings, PackedGraphs
 from cgcnn.network import CrystalNetwork, NetworkSettings
 from cgcnn.network.convolution import Convolution
 from cgcnn.sources import open_source
@@ -44,12 +44,12 @@ class PlainConvolution(nn.Module):
             self.full.weight.copy_(torch.cat([part.weight for part in parts], dim=1))
             self.full.bias.copy_(convolution.from_centre.bias)
 
-    def forward(self, v: torch.Tensor, u: torch.Tensor, weight: torch.Tensor, batch: GraphBatch) -> torch.Tensor:
+    def forward(self, v, u, weight, centre, neighbour) -> torch.Tensor:
         x = self.norm(v)
-        z = self.full(torch.cat([x[batch.centre], x[batch.neighbour], u], dim=1))  # (E, 2F)
+        z = self.full(torch.cat([x[centre], x[neighbour], u], dim=1))  # (E, 2F)
         gate, core = z.chunk(2, dim=1)
         messages = torch.sigmoid(gate) * F.softplus(core) * weight[:, None]  # (E, F)
-        return v + torch.zeros_like(v).index_add_(0, batch.centre, messages)
+        return v + torch.zeros_like(v).index_add_(0, centre, messages)
 
 
 def with_plain_convolutions(network: CrystalNetwork) -> CrystalNetwork:

@@ -132,10 +132,10 @@ class CGConvolution(nn.Module):
         self.norm = convolution.norm
         self.operator = cgconv(convolution)
 
-    def forward(self, v: torch.Tensor, u: torch.Tensor, weight: torch.Tensor, batch: GraphBatch) -> torch.Tensor:
+    def forward(self, v, u, weight, centre, neighbour) -> torch.Tensor:
         x = self.norm(v)
         # CGConv.forward adds x to the messages, but with a normalisation before it, v is what must be added.
-        return v + self.operator.propagate(edge_index(batch), x=(x, x), edge_attr=u)
+        return v + self.operator.propagate(torch.stack([neighbour, centre]), x=(x, x), edge_attr=u)
 
 
 def cgconv_network(network: CrystalNetwork) -> CrystalNetwork:
@@ -156,7 +156,8 @@ def check_convolution(convolution: Convolution, operator: nn.Module, truncated: 
     width = convolution.from_centre.in_features
     v = torch.randn(len(truncated), width, generator=torch.Generator().manual_seed(0))
     expansion = GaussianExpansion(RADIUS)
-    ours = convolution(v, expansion(merged.distance), neighbour_weights(merged, 12, v.dtype), merged)
+    weight = neighbour_weights(merged, 12, v.dtype)
+    ours = convolution(v, expansion(merged.distance), weight, merged.centre, merged.neighbour)
     theirs = operator(v, edge_index(single), expansion(single.distance))
     _check_close(ours, theirs, "the convolution")
 

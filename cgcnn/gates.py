@@ -109,7 +109,7 @@ def _openings(member, batch: GraphBatch) -> torch.Tensor:
     found = []
     for convolution in member.convolutions:
         found.append(convolution.gate_opening(v, u, batch))
-        v = convolution(v, u, weight, batch)
+        v = convolution(v, u, weight, batch.centre, batch.neighbour)
     return torch.stack(found)
 
 

@@ -7,7 +7,6 @@ import json
 import re
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,15 +17,13 @@ from safetensors.torch import load_file, save_file
 
 from .graph import GraphBatch, GraphSettings
 from .network import CrystalNetwork, NetworkSettings
+from .network.alike import site_features
 from .network.pooling import GatedPooling
 
 if TYPE_CHECKING:
-    pass
+    from .contributions import Contributions
 
 LOGIT = "logit"  # unit of a classifier's target: the log-odds of class 1
-
-if TYPE_CHECKING:
-    from .contributions import Contributions
 
 BUNDLED = Path(__file__).resolve().parent.parent / "models"
 
@@ -127,34 +124,6 @@ class Card:
             raise ModelError(f"{path} is not a model card ({error}); train the model again") from error
 
 
-# What a network computes for a piece of a batch should stay in the processor's cache.
-_SITES_AT_ONCE = 200
-
-
-def cache_sized(batch: GraphBatch) -> list[GraphBatch]:
-    """The crystals of a batch in pieces of about 200 sites, which take a quarter less time than large ones."""
-    if len(batch.crystal) <= 1.5 * _SITES_AT_ONCE:
-        return [batch]
-    last = torch.bincount(batch.crystal, minlength=len(batch.sites)).cumsum(0)  # site of each crystal, and one more
-    piece = (last - 1) // _SITES_AT_ONCE
-    crystals = [0, *(torch.nonzero(piece.diff()).ravel() + 1).tolist(), len(last)]
-    sites = [0, *(int(last[c - 1]) for c in crystals[1:])]
-    edges = torch.searchsorted(batch.centre, torch.tensor(sites, device=batch.centre.device)).tolist()
-    return [
-        GraphBatch(
-            atomic_numbers=batch.atomic_numbers[i:j],
-            crystal=batch.crystal[i:j] - c,
-            sites=batch.sites[c:d],
-            centre=batch.centre[e:f] - i,
-            neighbour=batch.neighbour[e:f] - i,
-            distance=batch.distance[e:f],
-            weight=batch.weight[e:f],
-            multiplicity=None if batch.multiplicity is None else batch.multiplicity[i:j],
-        )
-        for (c, d), (i, j), (e, f) in zip(pairwise(crystals), pairwise(sites), pairwise(edges), strict=True)
-    ]
-
-
 @dataclass(frozen=True)
 class Model:
     """Networks trained alike from different seeds, and their card."""
@@ -194,33 +163,31 @@ class Model:
     @torch.no_grad()
     def energies(self, batch: GraphBatch) -> torch.Tensor:
         """Prediction of every member, (M, C), in the unit of the target."""
-        found = [[member(piece) for member in self.members] for piece in cache_sized(batch.to(self.dtype))]
-        return self.scaled(torch.cat([torch.stack(of_piece) for of_piece in found], dim=1))
+        batch = batch.to(self.dtype)
+        found = [m.head(*v, batch) for m, v in zip(self.members, site_features(self.members, batch), strict=True)]
+        return self.scaled(torch.stack(found))
 
     @torch.no_grad()
     def energies_and_contributions(self, batch: GraphBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """Prediction (M, C) and raw contributions (M, N) of every member, in the unit of the target.
 
         Members take turns on each piece of the batch. Stacking their weights (`torch.func.vmap`) takes one to three
-        times as long, since the arrays with a number for every edge, member and feature leave the cache; what members
-        could share, the expansion of the distances, is 2 to 4 % of the time.
+        times as long, since the arrays with a number for every edge, member and feature leave the cache.
         """
         return self.explained(batch)[:2]
 
     @torch.no_grad()
     def explained(self, batch: GraphBatch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """`energies_and_contributions`, and the mean gate opening (M, N) of the gated head, None for others."""
-        energies, sites, gates = [], [], []
-        for piece in cache_sized(batch.to(self.dtype)):
-            heads = [member.head for member in self.members]
-            features = [member.site_features(piece) for member in self.members]
-            found = [head.energy_and_contributions(*v, piece) for head, v in zip(heads, features, strict=True)]
-            energies.append(torch.stack([energy for energy, _ in found]))
-            sites.append(torch.stack([site for _, site in found]))
-            if isinstance(heads[0], GatedPooling):
-                gates.append(torch.stack([h.gate_opening(*v) for h, v in zip(heads, features, strict=True)]))
-        gate = torch.cat(gates, dim=1) if gates else None
-        return self.scaled(torch.cat(energies, dim=1)), self.scaled(torch.cat(sites, dim=1)), gate
+        batch = batch.to(self.dtype)
+        heads = [member.head for member in self.members]
+        features = site_features(self.members, batch)
+        found = [head.energy_and_contributions(*v, batch) for head, v in zip(heads, features, strict=True)]
+        energies, sites = (torch.stack(one) for one in zip(*found, strict=True))
+        gate = None
+        if isinstance(heads[0], GatedPooling):
+            gate = torch.stack([head.gate_opening(*v) for head, v in zip(heads, features, strict=True)])
+        return self.scaled(energies), self.scaled(sites), gate
 
     def explain(self, crystals) -> Contributions | list[Contributions]:
         """What every site contributes to the predicted energy.

@@ -33,7 +33,6 @@ import numpy as np
 import polars as pl
 import torch
 
-from .alike import energies_and_contributions
 from .cell import SYMBOLS
 from .contributions import references
 from .coordination import coordination
@@ -379,7 +378,7 @@ def _predict(model: Model, graphs: PackedGraphs) -> tuple[np.ndarray, np.ndarray
     batch = (np.cumsum(graphs.sites) - 1) // _SITES_AT_ONCE
     energies, values = [], []
     for crystals in np.split(np.arange(len(graphs)), np.flatnonzero(np.diff(batch)) + 1):
-        found = energies_and_contributions(model, graphs.select(crystals, model.dtype))
+        found = model.energies_and_contributions(graphs.select(crystals, model.dtype))
         energies.append(found[0].double().numpy())
         values.append(found[1].double().numpy())
     return np.concatenate(energies, axis=1), np.concatenate(values, axis=1)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from .alike import energies_and_contributions
 from .cell import SYMBOLS
 from .contributions import structure_graph
 from .graph import collate
@@ -172,8 +171,8 @@ def substitute(model: Model, structure: Structure, sites: Sequence[int], *, foll
         numbers[list(sites)] = _number(candidates[k])
         graphs.append(replace(shapes[k], atomic_numbers=numbers))
     single = model if model.dtype == torch.float32 else model.astype(torch.float32)
-    batch = collate(graphs, single.dtype)
-    energies, contributions = (t.double().numpy() for t in energies_and_contributions(single, batch))
+    found = single.energies_and_contributions(collate(graphs, single.dtype))
+    energies, contributions = (t.double().numpy() for t in found)
     contributions = contributions.reshape(len(energies), len(graphs), len(structure))  # (M, 1 + K', N)
     change = len(structure) * (energies[:, 1:] - energies[:, :1])  # (M, K')
     booked = (contributions[:, 1:] - contributions[:, :1])[..., list(sites)].sum(-1)

@@ -56,7 +56,8 @@ def test_convolution_equals_the_formula_edge_by_edge(batch, form):
                 total = total + weight * (matrix @ torch.cat([x[j], u[e]]))
         total = scale * total
         expected.append(v[i] + total if form == "eq5" else F.softplus(total + layer.from_centre(x[i])))
-    assert torch.allclose(layer(v, u, neighbour_weights(batch, 12, v.dtype), batch), torch.stack(expected), atol=1e-9)
+    weight = neighbour_weights(batch, 12, v.dtype)
+    assert torch.allclose(layer(v, u, weight, batch.centre, batch.neighbour), torch.stack(expected), atol=1e-9)
 
 
 def test_element_table_has_the_nine_properties():

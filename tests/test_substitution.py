@@ -5,13 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from builders import perovskite, small_model, small_network
 from pymatgen.core import Structure
 
-from cgcnn.alike import energies_and_contributions
-from cgcnn.contributions import explain, structure_graph
-from cgcnn.graph import collate
+from cgcnn.contributions import explain
 from cgcnn.model import Model, load_model
 from cgcnn.perovskite.lattice import ELEMENTS, shipped_lattice_model
 from cgcnn.substitution import Swap, can_follow, substitute, trained_elements
@@ -36,29 +33,6 @@ def rattled(cell: tuple[int, int, int] = (1, 1, 1)) -> Structure:
     for i in range(len(structure)):
         structure.translate_sites([i], rng.normal(scale=0.04, size=3), frac_coords=False)
     return structure
-
-
-@pytest.mark.parametrize("structure", [perovskite(), perovskite() * (2, 1, 1), rattled((2, 2, 1))], ids=len)
-def test_sharing_alike_surroundings_changes_no_number(model, structure):
-    graph = structure_graph(structure, model.graph_settings)
-    graphs = [graph, structure_graph(perovskite(edge=4.1), model.graph_settings)]
-    for number in (22, 40, 56):
-        swapped = graph.atomic_numbers.copy()
-        swapped[1] = number
-        graphs.append(replace(graph, atomic_numbers=swapped))
-    batch = collate(graphs)
-    for shared, plain in zip(
-        energies_and_contributions(model, batch), model.energies_and_contributions(batch), strict=True
-    ):
-        assert torch.allclose(shared, plain, rtol=0, atol=2e-6)
-
-
-def test_sites_without_neighbours_are_no_trouble():
-    model = small_model("linear")
-    far = structure_graph(perovskite(edge=40.0), model.graph_settings)
-    batch = collate([far, far])
-    shared, plain = energies_and_contributions(model, batch), model.energies_and_contributions(batch)
-    assert len(far.centre) == 0 and torch.allclose(shared[1], plain[1])
 
 
 @pytest.mark.parametrize("head", ["linear", "gated"])

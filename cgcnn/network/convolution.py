@@ -59,8 +59,8 @@ class GatedSum(torch.autograd.Function):
 
     Arrays with a number for every edge and feature are what the time goes into; autograd would fill twice as many.
 
-    Shapes: from_edge (E, 2F), overwritten by z, from_centre, from_neighbour (N, 2F), weight, centre, neighbour (E,)
-    -> (N, F)
+    Shapes: from_edge (E, 2F), overwritten by z, from_centre (N, 2F), from_neighbour (M, 2F), weight, centre,
+    neighbour (E,) -> (N, F)
     """
 
     @staticmethod
@@ -68,9 +68,9 @@ class GatedSum(torch.autograd.Function):
         z = from_edge.add_(from_centre.index_select(0, centre)).add_(from_neighbour.index_select(0, neighbour))
         gate, core, closed = gate_and_core(z)
         ctx.save_for_backward(gate, core, closed, weight, centre, neighbour)
-        ctx.sites = len(from_centre)
+        ctx.rows = len(from_centre), len(from_neighbour)
         messages = (gate * core).mul_(weight[:, None])  # (E, F)
-        return z.new_zeros(ctx.sites, messages.shape[1]).index_add_(0, centre, messages)
+        return z.new_zeros(len(from_centre), messages.shape[1]).index_add_(0, centre, messages)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -83,7 +83,8 @@ class GatedSum(torch.autograd.Function):
         of_message.mul_(core)
         torch.addcmul(of_message, of_message, gate, value=-1, out=of_first)
         of_centre, of_neighbour = (
-            of_z.new_zeros(ctx.sites, of_z.shape[1]).index_add_(0, index, of_z) for index in (centre, neighbour)
+            of_z.new_zeros(rows, of_z.shape[1]).index_add_(0, index, of_z)
+            for rows, index in zip(ctx.rows, (centre, neighbour), strict=True)
         )
         return of_z, of_centre, of_neighbour, None, None, None
 
@@ -108,7 +109,8 @@ class Convolution(nn.Module):
     with the concatenation, 3.3 times fewer multiplications. g is softplus. `norm` puts a layer normalisation
     before the convolution; it needs no batch statistics.
 
-    Shapes: site features (N, F), edge features (E, T), weights (E,) of `neighbour_weights` -> (N, F)
+    Shapes: site features (N, F), edge features (E, T), weights (E,) of `neighbour_weights`, centre and neighbour (E,)
+    -> (N, F). The neighbours are rows of the same features, or of `others` (M, F).
     """
 
     FORMS = ("eq4", "eq5", "authors")
@@ -127,14 +129,23 @@ class Convolution(nn.Module):
         if form == "authors":
             self.scale, self.shift = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
 
-    def forward(self, v: torch.Tensor, u: torch.Tensor, weight: torch.Tensor, batch: GraphBatch) -> torch.Tensor:
+    def forward(
+        self,
+        v: torch.Tensor,
+        u: torch.Tensor,
+        weight: torch.Tensor,
+        centre: torch.Tensor,
+        neighbour: torch.Tensor,
+        others: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         x = self.dropout(self.norm(v))
+        y = x if others is None else self.dropout(self.norm(others))
         if self.form == "eq4":
-            messages = self.from_edge(u).add_(self.from_neighbour(x).index_select(0, batch.neighbour))  # (E, F)
-            total = torch.zeros_like(v).index_add_(0, batch.centre, messages.mul_(weight[:, None]))
+            messages = self.from_edge(u).add_(self.from_neighbour(y).index_select(0, neighbour))  # (E, F)
+            total = torch.zeros_like(v).index_add_(0, centre, messages.mul_(weight[:, None]))
             return F.softplus(total + self.from_centre(x))
-        terms = self.from_edge(u), self.from_centre(x), self.from_neighbour(x)
-        total = GatedSum.apply(*terms, weight, batch.centre, batch.neighbour)
+        terms = self.from_edge(u), self.from_centre(x), self.from_neighbour(y)
+        total = GatedSum.apply(*terms, weight, centre, neighbour)
         return F.softplus(v + self.scale * total + self.shift) if self.form == "authors" else v + total
 
     def gate_opening(self, v: torch.Tensor, u: torch.Tensor, batch: GraphBatch) -> torch.Tensor:

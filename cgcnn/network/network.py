@@ -77,7 +77,7 @@ class CrystalNetwork(nn.Module):
         u = self.expansion(batch.distance.to(v.dtype))  # (E, T)
         weight = neighbour_weights(batch, self.settings.neighbours, v.dtype)  # (E,)
         for convolution in self.convolutions:
-            v = convolution(v, u, weight, batch)
+            v = convolution(v, u, weight, batch.centre, batch.neighbour)
         return self.site_layers(self.dropout(self.norm(v))), v0
 
     def forward(self, batch: GraphBatch) -> torch.Tensor:

@@ -1,39 +1,43 @@
-"""Energies and contributions of crystals that differ little, with every distinct surroundings computed once.
+"""Site features of several networks, with every distinct surroundings computed once.
 
 After r convolutions a site knows its neighbours of neighbours up to r steps away and nothing else, so sites whose
 surroundings are alike so far have equal features: symmetry-equivalent ones, and those of two crystals that a swapped
 atom does not reach yet. They are found by hashing (Weisfeiler and Leman's refinement of colours) and each kind goes
-through the convolution once. The numbers are those of `Model.energies_and_contributions`.
+through the convolution once. The numbers are those of `CrystalNetwork.site_features`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from .graph import GraphBatch, ranges
-from .model import Model
-from .network.convolution import neighbour_weights
+from ..graph import GraphBatch, ranges
+from .convolution import neighbour_weights
+from .network import CrystalNetwork
 
-# Lengths and weights that agree to these are alike; finer differences only cost time, coarser ones would cost accuracy.
-_SAME_LENGTH, _SAME_WEIGHT = 1e-6, 1e-6  # angstrom, 1
-# Edges that go through a convolution together; the arrays then stay in the processor's cache.
-_EDGES_AT_ONCE = 4000
+# Lengths in angstrom and weights that agree to this are alike: what equivalent sites differ by in each type. A finer
+# difference only costs time, a coarser one would cost accuracy.
+_SAME = {torch.float32: 1e-6, torch.float64: 1e-10}
+# Edges that go through a convolution together, times the bytes of a number: the arrays stay in the processor's cache.
+_EDGE_BYTES = 10_000
 
 
 @dataclass(frozen=True)
 class _Part:
-    """A convolution of some kinds of sites: R rows of features in, the first `kinds` rows of the result are theirs.
+    """A convolution of S kinds of sites with E edges, whose features are rows of those of the round before.
 
-    rows: (R,) kinds of the round before; batch: the edges, between these rows; edges: which of the whole batch
+    own: (S,) rows of the sites; others: (M,) rows of their neighbours; edges: (E,) which of the whole batch
+    centre, neighbour: (E,) index in `own` and in `others`
     """
 
-    rows: torch.Tensor
-    kinds: int
+    own: torch.Tensor
+    others: torch.Tensor
     edges: torch.Tensor
-    batch: GraphBatch
+    centre: torch.Tensor
+    neighbour: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -52,38 +56,37 @@ class _Plan:
 
 
 @torch.no_grad()
-def energies_and_contributions(model: Model, batch: GraphBatch) -> tuple[torch.Tensor, torch.Tensor]:
-    """Prediction (M, C) and raw contributions (M, N) of every member for a batch of C crystals of N sites in all.
+def site_features(networks: Sequence[CrystalNetwork], batch: GraphBatch) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """`CrystalNetwork.site_features` of every network, without derivatives; (N, F) twice, for a batch of N sites.
 
-    As `Model.energies_and_contributions`, and much faster where many sites of the crystals are alike.
+    networks: of the same settings, in evaluation mode
     """
-    plan = _plan(batch, len(model.members[0].convolutions))
-    features = [member.embedding(plan.numbers) for member in model.members]
+    one = networks[0]
+    plan = _plan(batch, len(one.convolutions))
+    features = [network.embedding(plan.numbers) for network in networks]
     first = [v[plan.first] for v in features]
-    weight = neighbour_weights(batch, model.members[0].settings.neighbours, model.dtype)  # (E,)
+    weight = neighbour_weights(batch, one.settings.neighbours, batch.distance.dtype)  # (E,)
     for r, parts in enumerate(plan.rounds):
         new: list[list[torch.Tensor]] = [[] for _ in features]
         for part in parts:
-            # The expansion has no weights: it is the same in all members.
-            u = model.members[0].expansion(part.batch.distance)  # (E, T)
-            for member, v, out in zip(model.members, features, new, strict=True):
-                out.append(member.convolutions[r](v[part.rows], u, weight[part.edges], part.batch)[: part.kinds])
+            # The expansion has no weights: it is the same in all networks.
+            u = one.expansion(batch.distance[part.edges])  # (E, T)
+            edges = u, weight[part.edges], part.centre, part.neighbour
+            for network, v, out in zip(networks, features, new, strict=True):
+                out.append(network.convolutions[r](v[part.own], *edges, v[part.others]))
         features = [torch.cat(out) for out in new]
-    energies, sites = [], []
-    for member, v, v0 in zip(model.members, features, first, strict=True):
-        v = member.site_layers(member.dropout(member.norm(v)))[plan.last]
-        energy, site = member.head.energy_and_contributions(v, v0, batch)
-        energies.append(energy)
-        sites.append(site)
-    return model.scaled(torch.stack(energies)), model.scaled(torch.stack(sites))
+    last = [
+        network.site_layers(network.dropout(network.norm(v))) for network, v in zip(networks, features, strict=True)
+    ]
+    return [(v[plan.last], v0) for v, v0 in zip(last, first, strict=True)]
 
 
 def _plan(batch: GraphBatch, rounds: int) -> _Plan:
     numbers, centre, neighbour = (t.numpy() for t in (batch.atomic_numbers, batch.centre, batch.neighbour))
     edges = np.bincount(centre, minlength=len(numbers))
     start = np.cumsum(edges) - edges
-    length = np.rint(batch.distance.double().numpy() / _SAME_LENGTH).astype(np.uint64)
-    weight = np.rint(batch.weight.double().numpy() / _SAME_WEIGHT).astype(np.uint64)
+    same = _SAME[batch.distance.dtype]
+    length, weight = (np.rint(t.double().numpy() / same).astype(np.uint64) for t in (batch.distance, batch.weight))
     label = _mixed(_mixed(length) + weight)  # (E,)
 
     colour = _mixed(numbers.astype(np.uint64))  # (N,), equal for sites that are alike so far
@@ -102,8 +105,8 @@ def _plan(batch: GraphBatch, rounds: int) -> _Plan:
 
 
 def _parts(batch: GraphBatch, representative, kind, start, edges) -> list[_Part]:
-    total = np.cumsum(edges[representative])
-    cuts = np.flatnonzero(np.diff(total // _EDGES_AT_ONCE)) + 1
+    total = np.cumsum(edges[representative]) * batch.distance.element_size()
+    cuts = np.flatnonzero(np.diff(total // _EDGE_BYTES)) + 1
     return [_part(batch, sites, kind, start, edges) for sites in np.split(representative, cuts) if len(sites)]
 
 
@@ -111,23 +114,9 @@ def _part(batch: GraphBatch, sites: np.ndarray, kind, start, edges) -> _Part:
     """The convolution of these sites, from the kinds of the round before."""
     count = edges[sites]
     rows = ranges(start[sites], count)
-    needed, place = np.unique(kind[batch.neighbour.numpy()[rows]], return_inverse=True)
-    own = kind[sites]
-    n = len(sites) + len(needed)
-    return _Part(
-        rows=torch.from_numpy(np.concatenate([own, needed])),
-        kinds=len(sites),
-        edges=torch.from_numpy(rows),
-        batch=GraphBatch(
-            atomic_numbers=torch.zeros(n, dtype=torch.int64),
-            crystal=torch.zeros(n, dtype=torch.int64),
-            sites=torch.tensor([n]),
-            centre=torch.from_numpy(np.repeat(np.arange(len(sites)), count)),
-            neighbour=torch.from_numpy(len(sites) + place.ravel()),
-            distance=batch.distance[rows],
-            weight=batch.weight[rows],
-        ),
-    )
+    others, neighbour = np.unique(kind[batch.neighbour.numpy()[rows]], return_inverse=True)
+    centre = np.repeat(np.arange(len(sites)), count)
+    return _Part(*map(torch.from_numpy, (kind[sites], others, rows, centre, neighbour.ravel())))
 
 
 def _mixed(x: np.ndarray) -> np.ndarray:
