@@ -267,12 +267,16 @@ def _domain_checks(card: Card) -> list[Check]:
 
 @dataclass(frozen=True)
 class TradeoffPoint:
-    """A training: its MAE, and how far what it books on an element is from the true effect, eV (root mean square)."""
+    """A training: its MAE, and how far what it books on an element is from the true effect, eV (root mean square).
+
+    label: its losses on contributions, in short; note: all that tells it from the others
+    """
 
     name: str
     mae: float
     booked: float
     shipped: bool
+    label: str
     note: str
 
 
@@ -281,7 +285,7 @@ def tradeoff_points(card: Card) -> list[TradeoffPoint]:
     points = card.tradeoff.get("points")
     if points:
         return [
-            TradeoffPoint(p["name"], p["mae"], p["booked"], i == 0, _settings_note(p, card.head))
+            TradeoffPoint(p["name"], p["mae"], p["booked"], i == 0, _label(p, i == 0), _settings_note(p, card.head))
             for i, p in enumerate(points)
             if p.get("booked") is not None
         ]
@@ -293,8 +297,8 @@ def tradeoff_points(card: Card) -> list[TradeoffPoint]:
     ):
         booked = booked_error(lines)
         if booked is not None and mae is not None:
-            note = loss_note(card.training) if shipped else loss_note({})
-            found.append(TradeoffPoint(name, mae, booked, shipped, note))
+            training = card.training if shipped else {}
+            found.append(TradeoffPoint(name, mae, booked, shipped, _label(training, shipped), loss_note(training)))
     return found
 
 
@@ -321,6 +325,10 @@ def loss_note(training: dict) -> str:
         if training.get(key)
     ]
     return ", ".join(parts) or "no loss on contributions"
+
+
+def _label(training: dict, shipped: bool) -> str:
+    return "this model" if shipped else loss_note(training).removesuffix(" on contributions")
 
 
 def _settings_note(point: dict, head: str) -> str:

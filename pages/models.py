@@ -145,7 +145,8 @@ def trust_row(card: Card) -> None:
         st.markdown("##### What faithfulness costs")
         figure = trust.tradeoff_plot(
             [p.mae for p in points], [p.booked for p in points], [p.shipped for p in points],
-            [p.name for p in points], [p.note for p in points], card.target.unit, dark=dark, height=HEIGHT + 20,
+            [p.label for p in points], [p.name for p in points], [p.note for p in points], card.target.unit,
+            dark=dark, height=HEIGHT + 20,
         )  # fmt: skip
         chart(figure, f"tradeoff {card.name}")
         why = card.tradeoff.get("why")

@@ -61,14 +61,18 @@ def booked_against_true(
 
 
 def tradeoff_plot(
-    mae: Sequence[float], booked: Sequence[float], shipped: Sequence[bool], names: Sequence[str], notes: Sequence[str],
-    unit: str, *, dark: bool = False, height: int = CARD_HEIGHT,
+    mae: Sequence[float], booked: Sequence[float], shipped: Sequence[bool], labels: Sequence[str],
+    names: Sequence[str], notes: Sequence[str], unit: str, *, dark: bool = False, height: int = CARD_HEIGHT,
 ) -> go.Figure:  # fmt: skip
-    """Accuracy against faithfulness, one point a training; both are errors, so low and left is better."""
+    """Accuracy against faithfulness, one point a training; both are errors, so low and left is better.
+
+    labels: short, beside the points; names, notes: for the pointer
+    """
     look = theme(dark)
-    text = [f"<b>{note}</b>" if s else note for note, s in zip(notes, shipped, strict=True)]
+    text = [f"<b>{label}</b>" if s else label for label, s in zip(labels, shipped, strict=True)]
     middle = (min(mae) + max(mae)) / 2
-    place = ["middle right" if m <= middle else "middle left" for m in mae]
+    place = ["top center" if s else f"middle {'right' if m <= middle else 'left'}"
+             for m, s in zip(mae, shipped, strict=True)]  # fmt: skip
     figure = go.Figure(
         go.Scatter(
             x=list(mae), y=list(booked), mode="markers+text", text=[f" {t} " for t in text], textposition=place,
