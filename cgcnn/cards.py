@@ -32,7 +32,6 @@ FAITHFULNESS_NAMES = {
     "pairs A": "swaps on A",
     "pairs B": "swaps on B",
     "pairs anion sets": "swaps of the anions",
-    "elements": "elements, against a plain fit",
     "exchanges": "exchanges of one element",
 }
 FAITHFULNESS_MEANING = {
@@ -42,7 +41,6 @@ FAITHFULNESS_MEANING = {
     "pairs A": "two unseen crystals that differ in A: change of that site's contribution against the true difference",
     "pairs B": "the same on B",
     "pairs anion sets": "two unseen crystals with the same A and B: change of the sum of the three X",
-    "elements": "mean contribution of each element, against a least-squares fit to the compositions",
     "exchanges": "two unseen crystals of one structure that differ in one element, per exchanged atom",
 }
 
@@ -59,7 +57,11 @@ class Check:
 
 @dataclass(frozen=True)
 class Faithful:
-    """Booked against true, one line of the figure: r and slope of this model, without the loss, and the best."""
+    """Booked against true, one line of the figure: r and slope of this model, and of what it is compared with.
+
+    without: trained without a loss on contributions; best: what any split of the true energies can have
+    plain: least-squares fit to the compositions
+    """
 
     name: str
     meaning: str
@@ -67,6 +69,7 @@ class Faithful:
     slope: float
     without: tuple[float, float] | None = None
     best: tuple[float, float] | None = None
+    plain: tuple[float, float] | None = None
 
 
 def faithfulness_lines(card: Card) -> list[Faithful]:
@@ -85,7 +88,10 @@ def faithfulness_lines(card: Card) -> list[Faithful]:
                 line["r"],
                 line["slope"],
                 (other["r"], other["slope"]) if other else None,
-                (line["best r"], line["best slope"]) if line.get("best r") is not None else None,
+                *(
+                    (line[f"{name} r"], line[f"{name} slope"]) if f"{name} r" in line else None
+                    for name in ("best", "plain")
+                ),
             )
         )
     return found

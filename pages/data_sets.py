@@ -48,8 +48,10 @@ def choose_data(card: Card, picker, source) -> Shown:
     Raises DatasetError, ModelError, ScoringError.
     """
     atlas = atlas_of(card.name)
+    knows_roles = bool(card.reference)  # what other models know best is not the perovskites
     kind = picker.selectbox(
-        "Data set", [SPACE, *([TRAINING] if atlas else []), UPLOAD, PATH], key="data", bind="query-params",
+        "Data set", [SPACE, *([TRAINING] if atlas else []), UPLOAD, PATH],
+        index=int(atlas is not None and not knows_roles), key="data", bind="query-params",
         help=f"**{SPACE}**: all 18,928 cubic ABX3 of 52 elements on A, 52 on B and 7 anion sets; ideal cells, not "
         "relaxed.\n\nFiles and paths are read in every format of `python -m cgcnn score`: CSV or Parquet, a "
         "folder or ZIP of CIFs, JSON of matbench, extended XYZ, a database of ASE. A path may also be that of a "

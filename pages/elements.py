@@ -573,7 +573,7 @@ def main() -> None:
     come_back()
     card = chosen_card()
     st.html(STYLE)
-    picker, source, views, filter_ = st.columns([1.1, 1.5, 1.15, 0.6], vertical_alignment="bottom")
+    picker, source, views, filter_ = st.columns([1.1, 1.1, 1.55, 0.6], vertical_alignment="bottom")
     shown = choose_data(card, picker, source)
     content = content_of(shown.key, shown) if shown.scores is not None else None
     if content is not None and not content["kinds"]:

@@ -127,18 +127,21 @@ def trust_row(card: Card) -> None:
         st.markdown("##### Is it booked on the atom that causes it?")
         figure = trust.booked_against_true(
             [line.name for line in lines], [(line.r, line.slope) for line in lines],
-            [line.without for line in lines], [line.best for line in lines], dark=dark, height=HEIGHT + 20,
+            [line.without for line in lines], [line.best for line in lines], [line.plain for line in lines],
+            dark=dark, height=HEIGHT + 20 if len(lines) > 2 else 160,
         )  # fmt: skip
         chart(figure, f"booked {card.name}")
         meaning = "\n".join(f"- **{line.name}**: {line.meaning}" for line in lines)
         words, more = st.columns([12, 1], vertical_alignment="center")
         words.caption("1 and 1: every effect stands on the atom that has it. Measured on crystals not trained on.")
         with more.popover("?", type="tertiary"):
-            st.markdown(
-                f"{meaning}\n\nWhere A and B interact, no swap can have the whole of the pair term. *Best possible* "
-                "splits every pair term of the DFT energies in halves (Shapley values); a head can do better on one "
-                "site only by doing worse on another."
+            best = (
+                "Where A and B interact, no swap can have the whole of the pair term. *Best possible* splits every "
+                "pair term of the DFT energies in halves (Shapley values); a head can do better on one site only by "
+                "doing worse on another."
             )
+            unknown = "What part of a difference could stand on the exchanged atoms at best is not known here."
+            st.markdown(f"{meaning}\n\n{best if any(line.best for line in lines) else unknown}")
     if right is None:
         return
     with right:

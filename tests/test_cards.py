@@ -34,6 +34,8 @@ def test_lines_without_the_newer_figures():
     )
     (found,) = faithfulness_lines(old)
     assert (found.r, found.slope, found.without, found.best) == (0.9, 0.5, (0.7, 0.2), None)
+    (found,) = faithfulness_lines(card(faithfulness={"exchanges": LINE | {"plain r": 0.5, "plain slope": 0.2}}))
+    assert found.plain == (0.5, 0.2) and found.best is None
     assert booked_error(old.faithfulness) is None and tradeoff_points(old) == []
 
 

@@ -202,6 +202,7 @@ def test_share_of_an_exchange_that_is_booked(tmp_path):
     true = np.array([by_number[z] for z in data.graphs.atomic_numbers.tolist()])
     found = booked_against_true(data, scored_by(data, data.rows("all"), 0.8 * true))
     assert found["exchanges"]["slope"] == pytest.approx(0.8) and found["exchanges"]["r"] == pytest.approx(1)
+    assert found["exchanges"]["plain slope"] == pytest.approx(1)  # the truth is what the least-squares fit finds
     coefficient, fitted = composition_fit(data, data.rows("all"))
     assert fitted == pytest.approx(data.targets) and coefficient[19] - coefficient[11] == pytest.approx(-0.7)
 

@@ -79,7 +79,7 @@ def booked_against_true(data: Dataset, scored: Scored) -> dict[str, dict[str, fl
     "elements": mean contribution of each element against its coefficient in a least-squares fit to the compositions,
         a plain reference rather than a true effect
     "exchanges": over pairs of one structure that differ in one element, the change per exchanged atom of what is
-        booked on it, against the true one; "best r" and "best slope" are those of the same fit
+        booked on it, against the true one; "plain r" and "plain slope" are those of the same fit
     """
     if not are_perovskites(data, scored.crystals):
         return _on_other_crystals(data, scored)
@@ -151,16 +151,18 @@ def _same_cations(cells) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(one), np.concatenate(other)
 
 
-def _pair_line(true: np.ndarray, booked: np.ndarray, best: np.ndarray | None) -> dict[str, float] | None:
-    """A pair has no order; counted both ways round, the line goes through zero."""
-    both = [None if v is None else np.concatenate([v, -v]) for v in (true, booked, best)]
+def _pair_line(
+    true: np.ndarray, booked: np.ndarray, yardstick: np.ndarray | None, name: str = "best"
+) -> dict[str, float] | None:
+    """A pair has no order; counted both ways round, the line goes through zero. name: of the yardstick"""
+    both = [None if v is None else np.concatenate([v, -v]) for v in (true, booked, yardstick)]
     found = line(both[0], both[1])
     if found is None:
         return None
     found["n"] //= 2
-    yardstick = line(both[0], both[2]) if best is not None else None
-    if yardstick:
-        found |= {"best r": yardstick["r"], "best slope": yardstick["slope"]}
+    other = line(both[0], both[2]) if yardstick is not None else None
+    if other:
+        found |= {f"{name} r": other["r"], f"{name} slope": other["slope"]}
     return found
 
 
@@ -184,5 +186,5 @@ def _on_other_crystals(data: Dataset, scored: Scored) -> dict[str, dict]:
         table[list(coefficient)] = list(coefficient.values())
         plain = table[pairs.into] - table[pairs.out]
         known = np.isfinite(plain)
-        found["exchanges"] = _pair_line(true[known], booked[known], plain[known])
+        found["exchanges"] = _pair_line(true[known], booked[known], plain[known], "plain")
     return {name: entry for name, entry in found.items() if entry}

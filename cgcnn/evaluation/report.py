@@ -33,8 +33,9 @@ def faithfulness_lines(found: dict) -> Iterator[str]:
     for name, line in found.items():
         text = f"  {name:<17} r {line['r']:.3f}   slope {line['slope']:.3f}"
         text += f"   Spearman {line['spearman']:.3f}   rmse {line['rmse']:.3f}" if "rmse" in line else ""
-        if "best r" in line:
-            text += f"   best r {line['best r']:.3f}, slope {line['best slope']:.3f}"
+        for yardstick, words in (("best", "best"), ("plain", "least-squares fit")):
+            if f"{yardstick} r" in line:
+                text += f"   {words} r {line[f'{yardstick} r']:.3f}, slope {line[f'{yardstick} slope']:.3f}"
         yield f"{text}   n {line['n']}"
 
 

@@ -15,18 +15,19 @@ Pair = tuple[float, float]  # r, slope
 
 def booked_against_true(
     names: Sequence[str], values: Sequence[Pair], without: Sequence[Pair | None], best: Sequence[Pair | None],
-    *, dark: bool = False, height: int = CARD_HEIGHT,
+    plain: Sequence[Pair | None], *, dark: bool = False, height: int = CARD_HEIGHT,
 ) -> go.Figure:  # fmt: skip
     """Share of a true effect that is booked on the atom (slope), and correlation (r), one row a kind of effect.
 
     values: this model; without: trained without a loss on contributions; best: what any split of the true energies
-    can have
+    can have; plain: a least-squares fit to the compositions
     """
     look = theme(dark)
     figure = make_subplots(cols=2, shared_yaxes=True, horizontal_spacing=0.05)
     rows = list(range(len(names)))
     kinds = (
         ("best possible", best, dict(symbol="line-ns-open", size=16, color=look.text, line_width=2)),
+        ("least-squares fit", plain, dict(symbol="diamond-open", size=9, color=look.muted, line_width=1.6)),
         ("without the loss", without, dict(symbol="circle-open", size=9, color=look.muted, line_width=1.6)),
         ("this model", values, dict(symbol="circle", size=11, color=look.accent)),
     )
@@ -46,7 +47,7 @@ def booked_against_true(
                     customdata=[names[row] for row, _ in known], showlegend=column == 1, legendgroup=name,
                     hovertemplate=f"%{{customdata}}<br>{name}: %{{x:.3f}}<extra></extra>", row=1, col=column,
                 )  # fmt: skip
-        ends = [pair[which] for pairs in (values, without, best) for pair in pairs if pair is not None]
+        ends = [pair[which] for pairs in (values, without, best, plain) for pair in pairs if pair is not None]
         low = min(0.0, *ends) - 0.03
         figure.update_xaxes(
             title_text=title, range=[low, max(1.05, *ends) + 0.02], zeroline=False, nticks=6, row=1, col=column
