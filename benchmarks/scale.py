@@ -28,7 +28,7 @@ import numpy as np
 import polars as pl
 
 from cgcnn.additive import compare
-from cgcnn.atlas import GROUPINGS, ends, filtered, means, of_element, sites_of, summary
+from cgcnn.atlas import GROUPINGS, ends, filtered, means, means_of_elements, of_element, sites_of, summary
 from cgcnn.examples import examples
 from cgcnn.perovskite.space import build_space
 from cgcnn.scoring import Scores, load_scores
@@ -171,7 +171,7 @@ def questions(scores: Scores) -> dict[str, Callable[[], object]]:
             .collect(engine="streaming"),
         ],
         "counts": lambda: crystals.select(pl.len(), pl.col("n_sites").sum().alias("sites")).collect(),
-        "means by role": lambda: averaged.append(means(scores, GROUPINGS["role"])),
+        "means by role": lambda: averaged.append(means_of_elements(scores, True)),
         "compare": lambda: compare(scores, "relative", True, averaged[-1]),
         "Ti: by role": lambda: summary(titanium, GROUPINGS["role"]),
         "Ti: by coordination": lambda: summary(titanium, GROUPINGS["coordination"]),

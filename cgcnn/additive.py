@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from .atlas import filtered, in_view
-from .atlas import means as means_of
+from .atlas import filtered, in_view, means_of_elements
 from .cell import ATOMIC_NUMBER, SYMBOLS
 from .datasets import Dataset
 from .evaluation import additive_fit
@@ -140,7 +139,7 @@ class Agreement:
 def agreement(values: pl.DataFrame, effects: pl.DataFrame) -> dict[str | None, Agreement]:
     """Role -> how well mean contributions follow the effects of an additive reference.
 
-    values: columns element, role and mean, of `atlas.means`; roles with fewer than three elements are left out
+    values: `atlas.means_of_elements`; roles with fewer than three elements are left out
     """
     both = values.join(effects, on=["element", "role"], nulls_equal=True)
     found = {}
@@ -173,7 +172,8 @@ def compare(scores: Scores, view: str, roles: bool, means: pl.DataFrame | None =
     """Elements of a data set against an additive fit to its labels, or to the model's energies if it has none.
 
     Labels count where they are what the model predicts.
-    view: one of `atlas.VIEWS`; roles: crystals are perovskites; means: `atlas.means` in this view, if they are known
+    view: one of `atlas.VIEWS`; roles: crystals are perovskites
+    means: `atlas.means_of_elements` in this view, if they are known
     -> None where nothing can be fitted, and for views whose zero no other model knows
     """
     if view == "element" or (roles and view == "absolute"):
@@ -193,5 +193,5 @@ def compare(scores: Scores, view: str, roles: bool, means: pl.DataFrame | None =
     if held_out is not None and held_out.crystals.head(1).collect().is_empty():
         held_out = None
     if held_out is not None or means is None:
-        means = means_of(in_view(scores if held_out is None else held_out, view))
+        means = means_of_elements(in_view(scores if held_out is None else held_out, view), roles)
     return Comparison(fit, column == labels, held_out is not None, agreement(means, fit.effects))

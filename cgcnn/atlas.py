@@ -114,6 +114,16 @@ def means(scores: Scores, by: Sequence[str] = ("element", "role")) -> pl.DataFra
     return _grouped(scores, list(by), []).pipe(_largest_first, by)
 
 
+def means_of_elements(source: Scores | Atlas, roles: bool, view: str = "relative") -> pl.DataFrame:
+    """The `means` of all elements, apart on A, B and X or, without `roles`, wherever they are and with a null `role`.
+
+    view: of an atlas; scores are as they are, see `in_view`
+    """
+    by = "role" if roles else "element"
+    table = source.table(view, by) if isinstance(source, Atlas) else means(source, GROUPINGS[by])
+    return table if roles else table.with_columns(pl.lit(None, dtype=pl.String).alias("role"))
+
+
 def summary(scores: Scores, by: Sequence[str] = ("element", "role")) -> pl.DataFrame:
     """The `means` of groups of sites, and how the sites are distributed, for which all must be sorted.
 

@@ -17,7 +17,7 @@ from cgcnn.atlas import (
     ends,
     filtered,
     in_view,
-    means,
+    means_of_elements,
     of_element,
     sites_of,
     summary,
@@ -85,11 +85,11 @@ def content_of(key: str, _shown: Shown) -> dict:
 
 
 @st.cache_data(show_spinner=False, max_entries=400)
-def averaged(key: str, view: str, filters: dict, _shown: Shown) -> pl.DataFrame:
-    """Means of all elements by role."""
+def averaged(key: str, view: str, filters: dict, roles: bool, _shown: Shown) -> pl.DataFrame:
+    """Means of all elements, by role where there are roles."""
     if _shown.atlas is not None:
-        return _shown.atlas.table(view, "role")
-    return means(in_view(filtered(_shown.scores, **filters), view, _shown.zero), GROUPINGS["role"])
+        return means_of_elements(_shown.atlas, roles, view)
+    return means_of_elements(in_view(filtered(_shown.scores, **filters), view, _shown.zero), roles)
 
 
 @st.cache_data(show_spinner=False, max_entries=400)
@@ -118,7 +118,7 @@ def at_the_ends(key: str, view: str, filters: dict, element: str, role: str | No
 def compared(key: str, view: str, roles: bool, perovskite: bool | None, _shown: Shown) -> Comparison | None:
     """With the plain reference, on the whole data set."""
     filters = NO_FILTERS | ({} if perovskite is None else {"perovskite": perovskite})
-    rows = averaged(key, view, filters, _shown)  # which the page shows as well, unless there are filters
+    rows = averaged(key, view, filters, roles, _shown)  # which the page shows as well, unless there are filters
     return compare(filtered(_shown.scores, **filters), view, roles, rows)
 
 
@@ -153,6 +153,13 @@ def choose_kind(shown: Shown, content: dict) -> bool | None:
         "perovskites, and to the mean of their own crystal in others, so the two are not mixed.",
     )  # fmt: skip
     return KINDS[chosen]
+
+
+def has_roles(shown: Shown, content: dict | None, perovskite: bool | None) -> bool:
+    """Whether elements are told apart by role: in perovskites, unless the model puts them among all other crystals."""
+    if shown.about["reference"]:
+        return perovskite is not False and bool(content is None or content["kinds"].get(True))
+    return content is not None and set(content["kinds"]) == {True}
 
 
 def choose_filters(content: dict, roles: bool) -> dict:
@@ -582,7 +589,7 @@ def main() -> None:
     head, kind = line.container(width="stretch"), line.container(width="content")
     with kind:
         perovskite = choose_kind(shown, content) if content else None
-    roles = bool(content["kinds"].get(True) if content else shown.about["reference"]) and perovskite is not False
+    roles = has_roles(shown, content, perovskite)
     with views:
         view = choose_view(shown, roles)
     filters, left = {}, None
@@ -596,9 +603,9 @@ def main() -> None:
     if left is not None and not left[0]:
         st.info("No crystal fits these filters; take one of them away.")
         st.stop()
-    table = averaged(shown.key, view, filters, shown)
+    table = averaged(shown.key, view, filters, roles, shown)
     limit = table_limit(shown, view)
-    show_table(shown, view, table, limit, table["role"].is_in(["A", "B"]).any())
+    show_table(shown, view, table, limit, roles)
     ranked, one = st.tabs(["Ranking", "Element"], key="tab", on_change="rerun", bind="query-params")
     if one.open:
         with one:

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from .style import contribution_colours, signed, template, theme
 
 _ROW = 38  # px, of a distribution
+_ONE_ROW = 60  # symbols of elements below a ranking
 _EDGE = "rgba(123, 133, 139, 0.55)"  # of bars
 
 
@@ -42,6 +43,9 @@ def ranking(
             line if np.isnan(r) else f"{line}<br>{reference_name} {signed(r)} eV"
             for line, r in zip(text, reference, strict=True)
         ]
+    names = list(symbols)
+    if len(names) > _ONE_ROW:  # every other one a line lower
+        names[1::2] = [f"<br>{name}" for name in names[1::2]]
     figure = go.Figure(
         go.Bar(
             x=places, y=values, customdata=list(symbols), hovertext=text, hovertemplate="%{hovertext}<extra></extra>",
@@ -60,8 +64,8 @@ def ranking(
     return figure.update_layout(
         template=template(dark), height=height, bargap=0.22, clickmode="event+select", dragmode=False,
         margin=dict(l=4, r=4, t=8, b=4),
-        xaxis=dict(tickvals=places, ticktext=list(symbols), showgrid=False, zeroline=False, fixedrange=True,
-                   tickangle=0, tickfont_size=11 if len(symbols) <= 60 else 9, range=[-0.7, len(symbols) - 0.3]),
+        xaxis=dict(tickvals=places, ticktext=names, showgrid=False, zeroline=False, fixedrange=True,
+                   tickangle=0, tickfont_size=11 if len(symbols) <= _ONE_ROW else 10, range=[-0.7, len(symbols) - 0.3]),
         yaxis=dict(title_text=axis_title, fixedrange=True),
     )  # fmt: skip
 

@@ -14,7 +14,7 @@ from pymatgen.core import Lattice, Structure
 from streamlit.testing.v1 import AppTest
 
 from cgcnn import kept, model
-from cgcnn.atlas import make_atlas, summary
+from cgcnn.atlas import make_atlas, read_atlas, summary
 from cgcnn.perovskite.space import build_space
 from cgcnn.scoring import load_scores, score
 
@@ -266,6 +266,17 @@ def test_training_crystals_from_the_atlas(tmp_path, labelled, monkeypatch):
     app = open_page(data="Training crystals")
     assert "keeps sums only" in words(app)
     st.cache_data.clear()
+
+
+def test_another_family_opens_on_its_own_crystals_with_all_sites_of_an_element_together():
+    app = open_page(model="Inorganic", view="absolute")
+    assert app.selectbox(key="data").value == "Training crystals" and "65,779 crystals" in words(app)
+    assert chart(app, "periodic table")["data"][1]["customdata"].count("Ti") == 1 and "upper half" not in words(app)
+    bars = chart(app, "ranking")["data"][0]
+    shown = dict(zip(bars["customdata"], plain_numbers(bars["y"]), strict=True))
+    table = read_atlas(model.BUNDLED / "inorganic-linear" / "atlas.parquet").table("absolute", "element")
+    assert shown == pytest.approx(dict(table.select("element", "mean").iter_rows()))
+    assert shown["F"] < shown["Cl"] < shown["Br"] and shown["O"] < shown["S"] < shown["Se"]
 
 
 def test_a_ranking_that_is_not_to_be_trusted(monkeypatch):
