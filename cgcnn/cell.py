@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import hypot, isfinite
 
 import numpy as np
 
@@ -17,12 +19,20 @@ HYDROGEN_ISOTOPES = {"D": "deuterium", "T": "tritium"}
 # Two atoms closer than this are a mistake in the file; the shortest bond of all, H-H, measures 0.74.
 CLOSEST = 0.4  # angstrom
 HEAVIEST = 103  # Lr, the last element with features
+LONGEST = 1e4  # angstrom, of a cell vector
+# Metals under the pressure of a star's core come to 1; a cell in nanometres lies far below, and its graph has no end.
+DENSEST = 0.5  # cubic angstrom an atom
+LARGEST_COORDINATE = 1e6  # fractional or angstrom; beyond, its digits no longer say where in the cell the atom is
 # Occupancies from here on count as full: refined values such as 0.995(4) are no disorder.
 FULL_OCCUPANCY = 0.99
+SENTENCE = 380  # characters, of a message
 
 
 class StructureError(ValueError):
     """A file or an entry that is no ordered crystal; the message is one sentence for the person who brought it."""
+
+    def __init__(self, message: str):
+        super().__init__(shortened(message, SENTENCE))
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +61,8 @@ def cell_of(lattice: np.ndarray, symbols: list[str], frac: np.ndarray, notes: tu
     numbers = [atomic_number(symbol) for symbol in symbols]
     notes += tuple(f"{name} was read as hydrogen" for symbol, name in HYDROGEN_ISOTOPES.items() if symbol in symbols)
     labels = tuple(f"{SYMBOLS[z]}{i + 1}" for i, z in enumerate(numbers))
-    frac = wrapped(frac) if np.isfinite(frac).all() else frac
+    check_coordinates(frac, labels)
+    frac = wrapped(frac)
     return Cell(np.asarray(lattice, dtype=np.float64), np.array(numbers, dtype=np.int64), frac, labels, notes)
 
 
@@ -83,11 +94,54 @@ def whole_atom(site: int, occupied: list[tuple[str, float]]) -> int:
     return atomic_number(occupied[0][0])
 
 
-def with_volume(lattice: np.ndarray) -> np.ndarray:
-    """The same lattice; StructureError where its vectors span no volume."""
-    if not (np.isfinite(lattice).all() and abs(np.linalg.det(lattice)) > 1e-6):
-        raise StructureError("the cell has no volume; correct its three vectors")
+def checked_lattice(lattice: np.ndarray) -> np.ndarray:
+    """The same lattice; StructureError for one that is no cell of a crystal: no numbers, flat, too short or too long.
+
+    In plain Python: data sets have 100,000 of them, and numpy takes longer over nine numbers.
+    """
+    rows = lattice.tolist()
+    lengths = [hypot(*row) for row in rows]
+    if not all(map(isfinite, [v for row in rows for v in row])):
+        raise StructureError("the cell is not made of finite numbers; correct its lengths and angles, or its vectors")
+    shown = "a, b, c = {:.4g}, {:.4g}, {:.4g} angstrom".format(*lengths)
+    if max(lengths) > LONGEST:
+        raise StructureError(
+            f"the cell edges {shown} are too long for a crystal, the limit is {LONGEST:g}; lengths must be in angstrom"
+        )
+    faces = [_cross(rows[1], rows[2]), _cross(rows[2], rows[0]), _cross(rows[0], rows[1])]
+    volume = abs(sum(p * q for p, q in zip(rows[0], faces[0], strict=True)))
+    widest = max(hypot(*face) for face in faces)
+    if not volume > 1e-6 or not volume > widest * CLOSEST / 2:
+        raise StructureError(f"the cell ({shown}, volume {volume:.3g} cubic angstrom) is flat; correct its vectors")
+    if min(lengths) < CLOSEST:
+        raise StructureError(f"the cell edges {shown} are too short for atoms; lengths must be in angstrom")
     return lattice
+
+
+def _cross(u: list[float], v: list[float]) -> tuple[float, float, float]:
+    return u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]
+
+
+def check_density(lattice: np.ndarray, atoms: int) -> None:
+    """Raise StructureError where more atoms share a cell than fit into any crystal; their neighbours have no end."""
+    volume = abs(float(np.linalg.det(lattice)))
+    if volume < DENSEST * atoms:
+        raise StructureError(
+            f"{atoms} atoms in {volume:.3g} cubic angstrom are more than any crystal holds, "
+            f"{DENSEST:g} an atom is the limit; lengths must be in angstrom"
+        )
+
+
+def check_coordinates(coords: np.ndarray, names: Sequence[str] | None = None) -> None:
+    """Raise StructureError for a coordinate that is no number or beyond every cell; (N, 3)."""
+    bad = ~(np.abs(coords) <= LARGEST_COORDINATE)
+    if bad.any():
+        row, axis = np.argwhere(bad)[0].tolist()
+        name = shortened(names[row]) if names else str(row + 1)
+        raise StructureError(
+            f"coordinate {'xyz'[axis]} of site {name} is {coords[row, axis]:g}, which is no place in a cell "
+            f"(a finite number, at most {LARGEST_COORDINATE:g}); correct it"
+        )
 
 
 def wrapped(frac: np.ndarray) -> np.ndarray:
@@ -107,6 +161,19 @@ def too_many_sites(count: int, max_sites: int, at_least: bool = False) -> str:
 
 
 def shortened(text: str, limit: int = 40) -> str:
-    """A value from a file, fit to be quoted in a sentence: one line, not too long."""
-    text = " ".join(text.split())
+    """A value from a file, fit to be quoted in a sentence: one line of printable letters, not too long."""
+    text = " ".join(text[: 10 * limit + 1000].split())
+    if not text.isprintable():
+        text = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def is_number(value: object) -> bool:
+    """Whether a value of JSON or of a table is a number that numpy can hold; JSON knows whole numbers without end."""
+    return isinstance(value, float) or isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**300
+
+
+def whole_number(text: str, digits: int = 12) -> int | None:
+    """A number of atoms or of a space group as written in a file; None for what is none, or has more digits."""
+    text = text.strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= digits else None

@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 from gemmi import cif
 
-from ..cell import ATOMIC_NUMBER, HYDROGEN_ISOTOPES, SYMBOLS
+from ..cell import ATOMIC_NUMBER, HYDROGEN_ISOTOPES, SYMBOLS, shortened
 from .values import known_value
 
 _FORMULA = ("_chemical_formula_sum", "_chemical_formula.sum")
@@ -40,7 +40,7 @@ def formula_notes(block: cif.Block, numbers: np.ndarray) -> list[str]:
     units = {symbol: atoms[symbol] / amount if amount else 0.0 for symbol, amount in formula.items()}
     z = max(units.values())
     if set(atoms) != set(formula) or min(units.values()) < 0.99 * z:
-        text = known_value(block, *_FORMULA)
+        text = shortened(known_value(block, *_FORMULA), 80)
         return [f"the file's formula is {text} but the listed atoms give {_formula_text(atoms)}"]
     stated = cif.as_number(known_value(block, "_cell_formula_units_Z", "_cell.formula_units_Z"))
     if not stated > 0 or abs(stated - z) <= 0.01 * z:

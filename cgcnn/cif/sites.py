@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from gemmi import cif
 
-from ..cell import FULL_OCCUPANCY, SYMBOLS, StructureError
+from ..cell import FULL_OCCUPANCY, SYMBOLS, StructureError, check_coordinates, shortened, too_many_sites
 from .elements import atomic_numbers
 from .values import first_few, to_number
 
@@ -50,14 +50,19 @@ def atom_columns(block: cif.Block) -> dict[str, list[str]] | None:
 
 def no_atoms(block: cif.Block) -> StructureError:
     """Why a block has no `atom_columns`."""
-    name = f"data_{block.name.strip()}"
+    name = shortened(f"data_{block.name.strip()}")
     if block.find_loop("_atom_site_label") or block.find_loop("_atom_site_type_symbol"):
         return StructureError(f"the atoms in {name} have no coordinates; _atom_site_fract_x, _y and _z are needed")
     return StructureError(f"{name} lists no atoms; a crystal needs a loop with _atom_site_fract_x, _y and _z")
 
 
-def read_rows(block: cif.Block, columns: dict[str, list[str]], lattice: np.ndarray, notes: list[str]) -> Rows:
-    """The sites of `atom_columns`. Raises StructureError where they are unreadable or disordered."""
+def read_rows(
+    block: cif.Block, columns: dict[str, list[str]], lattice: np.ndarray, max_sites: int | None, notes: list[str]
+) -> Rows:
+    """The sites of `atom_columns`. Raises StructureError where they are unreadable, disordered or more than allowed."""
+    listed = len(next(iter(columns.values())))
+    if max_sites is not None and listed > max_sites:
+        raise StructureError(too_many_sites(listed, max_sites))
     if "type_symbol" not in columns and "label" not in columns:
         raise StructureError(
             "the atoms have neither _atom_site_type_symbol nor _atom_site_label; add a column with their elements"
@@ -94,7 +99,8 @@ def _coordinates(block, columns, labels, lattice, notes) -> np.ndarray:
     coords = np.array([[as_number(v) for v in column] for column in raw]).T
     if np.isnan(coords.sum()):
         for row, axis in np.argwhere(np.isnan(coords)):
-            coords[row, axis] = to_number(raw[axis][row], f"coordinate {'xyz'[axis]} of site {labels[row]}")
+            coords[row, axis] = to_number(raw[axis][row], f"coordinate {'xyz'[axis]} of site {shortened(labels[row])}")
+    check_coordinates(coords, labels)
     if kind == "cartn":
         return _cartesian_to_fractional(block, coords, lattice, notes)
     return _snap_sixths(coords, raw)
@@ -108,9 +114,15 @@ def _cartesian_to_fractional(block, coords, lattice, notes) -> np.ndarray:
         matrix = np.array([[to_number(v, f"{tag}matrix") for v in row] for row in raw])
         shift = np.array([to_number(block.find_value(f"{tag}vector_{i}") or "0", f"{tag}vector") for i in "123"])
         if abs(np.linalg.det(matrix)) > 1e-9:  # the file defines cart = M frac + v
-            return np.linalg.solve(matrix, (coords - shift).T).T
+            return _fractional(matrix, coords - shift)
     notes.append("cartesian coordinates were read with a along x and b in the xy plane")
-    return np.linalg.solve(lattice.T, coords.T).T
+    return _fractional(lattice.T, coords)
+
+
+def _fractional(matrix: np.ndarray, coords: np.ndarray) -> np.ndarray:
+    frac = np.linalg.solve(matrix, coords.T).T
+    check_coordinates(frac)
+    return frac
 
 
 def _snap_sixths(frac: np.ndarray, raw: list[list[str]]) -> np.ndarray:
@@ -124,7 +136,7 @@ def _snap_sixths(frac: np.ndarray, raw: list[list[str]]) -> np.ndarray:
     if not close.any():
         return frac
     for row, axis in np.argwhere(close).tolist():
-        decimals = re.fullmatch(r"[+-]?\d*\.(\d{3,})", raw[axis][row].strip("'\""))
+        decimals = re.fullmatch(r"[+-]?\d*\.(\d{3,99})", raw[axis][row].strip("'\""))
         if decimals:
             unit = 10.0 ** -len(decimals[1])
             excess = abs(frac[row, axis]) - abs(sixths[row, axis])

@@ -11,7 +11,7 @@ import gemmi
 import numpy as np
 from gemmi import cif
 
-from ..cell import StructureError, shortened
+from ..cell import StructureError, shortened, whole_number
 from .values import known_value
 
 _LISTED_OPERATIONS = (
@@ -43,6 +43,9 @@ _NUMBER = (
     "_space_group.IT_number",
     "_symmetry.Int_Tables_number",
 )
+
+# Their images are compared pair by pair: a list without end must cost neither time nor memory.
+_MOST_OPERATIONS = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +95,12 @@ def read_symmetry(block: cif.Block, lattice: np.ndarray, notes: list[str]) -> li
 
 @lru_cache(maxsize=256)
 def _parsed_operations(listed: tuple[str, ...], centring: tuple[str, ...] = ()) -> Operations:
+    count = len(listed) * max(1, len(centring))
+    if count > _MOST_OPERATIONS:
+        raise StructureError(
+            f"the file lists {count} symmetry operations and the limit is {_MOST_OPERATIONS}; no group of a "
+            "conventional cell has more than 192, so list those, or the atoms of the whole cell"
+        )
     ops = [_triplet(text) for text in listed]
     if centring:
         ops = [c * op for c in map(_triplet, centring) for op in ops]
@@ -130,8 +139,8 @@ def _compare_with_symbol(block: cif.Block, operations: Operations, notes: list[s
     orders = {len(list(group.operations())) for group in settings}
     if orders and len(operations) not in orders:
         notes.append(
-            f"the file names {symbol}, which has {max(orders)} symmetry operations, but lists {len(operations)}; "
-            "the listed ones were used"
+            f"the file names {shortened(symbol)}, which has {max(orders)} symmetry operations, "
+            f"but lists {len(operations)}; the listed ones were used"
         )
 
 
@@ -142,13 +151,13 @@ def _from_symbol(block: cif.Block, lattice: np.ndarray) -> list[Operations]:
     """The groups that symbols and number of the block may mean, P 1 where it has none."""
     hall = known_value(block, *_HALL)
     if hall:
-        operations = _from_hall(hall.replace("_", " "), hall)
+        operations = _from_hall(hall[:100].replace("_", " "), shortened(hall))
         if operations is not None:
             return [operations]
     symbol, number = known_value(block, *_HERMANN_MAUGUIN), known_value(block, *_NUMBER)
     settings = _settings(symbol) if symbol else ()
     if not settings and number:
-        if not number.isdigit() or not 1 <= int(number) <= 230:
+        if not 1 <= (whole_number(number) or 0) <= 230:
             raise StructureError(f"space group number '{shortened(number)}' does not exist; it must be 1 to 230")
         settings = _settings(gemmi.find_spacegroup_by_number(int(number)).hm)
     if not settings:
@@ -175,7 +184,7 @@ def _from_hall(hall: str, name: str) -> Operations | None:
 @lru_cache(maxsize=1024)
 def _settings(symbol: str) -> tuple[gemmi.SpaceGroup, ...]:
     """Settings that a Hermann-Mauguin symbol may mean: two where it leaves the origin or the axes open."""
-    text = re.sub(r"(\d)\u0305", r"-\1", symbol)  # 3 with an overline
+    text = re.sub(r"(\d)\u0305", r"-\1", symbol[:100])  # 3 with an overline
     text = re.sub(r"[\\{}$]", "", text).replace("(1)", "1").strip()
     suffix = re.search(r"(?:\s*:\s*|\s+)([12SZHR]|HR|RS|O[12])$", text, re.IGNORECASE)
     for candidate in _spellings(text[: suffix.start()] if suffix else text):

@@ -7,7 +7,18 @@ from pathlib import Path
 
 import polars as pl
 
-from .source import ARRAY_COLUMNS, CRYSTAL_COLUMNS, ID_COLUMNS, TEXT_COLUMNS, DatasetError, Source, rebatched
+from .source import (
+    ARRAY_COLUMNS,
+    CRYSTAL_COLUMNS,
+    ID_COLUMNS,
+    MOST_COLUMNS,
+    TEXT_COLUMNS,
+    DatasetError,
+    Source,
+    rebatched,
+    too_many_columns,
+)
+from .unpacking import check_unpacks
 
 
 class TableSource(Source):
@@ -17,6 +28,8 @@ class TableSource(Source):
         self.path = path
         self._csv = path.suffix != ".parquet"
         self.seekable = not self._csv
+        if path.suffix.lower() == ".gz":
+            check_unpacks(path)
         try:
             self._table = (
                 # All text: a value of the wrong type must not stop the rest.
@@ -25,6 +38,8 @@ class TableSource(Source):
                 else pl.scan_parquet(path, glob=False)
             )
             schema = self._table.collect_schema()
+            if len(schema) > MOST_COLUMNS:
+                raise too_many_columns(path.name)
             self._crystal = _crystal_columns(tuple(schema), path.name)
             self.columns = tuple(name for name in schema if name not in CRYSTAL_COLUMNS)
             values = [name for name in self.columns if name not in ID_COLUMNS]

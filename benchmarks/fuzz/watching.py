@@ -1,0 +1,92 @@
+"""Many mutants, each under limits of time and memory, in a process that is ended where one of them hangs."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from .mutations import mutant
+from .reading import problems
+
+_FURTHER = 4  # of so many mutants one is explained and exported, if it can be read
+_FIRST = 30.0  # seconds that the start of a process may take beyond the limit
+
+
+@dataclass
+class Report:
+    """wrong: (number, file name, problem); slowest: (seconds, number, file name), slowest first"""
+
+    done: int = 0
+    wrong: list[tuple[int, str, str]] = field(default_factory=list)
+    slowest: list[tuple[float, int, str]] = field(default_factory=list)
+    megabytes: int = 0
+
+    def count(self, kind: str) -> int:
+        return sum(problem.startswith(kind) for _, _, problem in self.wrong)
+
+
+def watch(
+    numbers: Sequence[int], seed: int, limit: float, memory: int, told: Callable[[Report], None] = lambda report: None
+) -> Report:
+    """Read mutants one after the other.
+
+    limit: seconds for one; memory: MB that the process may take beyond what it has at the start; told: after each
+    """
+    report, at = Report(), 0
+    context = multiprocessing.get_context("fork")
+    while at < len(numbers):
+        receiving, sending = context.Pipe(duplex=False)
+        child = context.Process(target=_work, args=(numbers[at:], seed, memory, sending), daemon=True)
+        child.start()
+        sending.close()
+        at = _listen(receiving, child, numbers, at, seed, limit, report, told)
+        child.kill()
+        child.join()
+    report.slowest.sort(reverse=True)
+    return report
+
+
+def _listen(receiving, child, numbers, at, seed, limit, report, told) -> int:
+    """Take answers until the process is done or has to be ended; -> place of the next mutant."""
+    patience = limit + _FIRST
+    while at < len(numbers):
+        try:
+            if not receiving.poll(patience):
+                report.wrong.append((numbers[at], mutant(seed, numbers[at]).name, f"hang: over {limit:g} s"))
+                return at + 1
+            seconds, megabytes, name, wrong = receiving.recv()
+        except EOFError:
+            child.join()
+            problem = f"exception: the process ended with {child.exitcode}"
+            report.wrong.append((numbers[at], mutant(seed, numbers[at]).name, problem))
+            return at + 1
+        patience = limit
+        report.done += 1
+        report.megabytes = max(report.megabytes, megabytes)
+        report.wrong += [(numbers[at], name, problem) for problem in wrong]
+        report.slowest = sorted([*report.slowest, (seconds, numbers[at], name)], reverse=True)[:5]
+        at += 1
+        told(report)
+    return at
+
+
+def _work(numbers: Sequence[int], seed: int, memory: int, sending) -> None:
+    torch.set_num_threads(1)
+    before = _kilobytes("VmSize")
+    resource.setrlimit(resource.RLIMIT_AS, ((before + memory * 1024) * 1024,) * 2)
+    for number in numbers:
+        sample = mutant(seed, number)
+        start = time.perf_counter()
+        wrong = problems(sample, further=number % _FURTHER == 0)
+        seconds = time.perf_counter() - start
+        sending.send((seconds, _kilobytes("VmHWM") >> 10, sample.name, wrong))
+
+
+def _kilobytes(what: str) -> int:
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith(what))
