@@ -173,7 +173,7 @@ def is_number(value: object) -> bool:
     return isinstance(value, float) or isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**300
 
 
-def whole_number(text: str, digits: int = 12) -> int | None:
+def whole_number(text: str, digits: int = 18) -> int | None:
     """A number of atoms or of a space group as written in a file; None for what is none, or has more digits."""
     text = text.strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) <= digits else None

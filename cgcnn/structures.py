@@ -41,6 +41,7 @@ from .formats.xyz import read_xyz
 
 DEFAULT_MAX_SITES = 1000
 MAX_BYTES = 64 * 2**20  # of one unpacked file
+_BEGINNING = 2**21  # characters, in which a CIF shows that it is one
 
 _ELEMENT = [None] + [Element(symbol) for symbol in SYMBOLS[1 : HEAVIEST + 1]]
 _FORMATS = "a CIF, a POSCAR, an extended XYZ file or pymatgen's JSON"
@@ -275,7 +276,7 @@ def _reader(name: str, text: str) -> Callable:
         return read_poscar
     if whole_number(lines[0], digits=4000) is not None:
         return read_xyz
-    if re.search(r"(?im)^[ \t]*(data_|loop_[ \t]*$|_cell[_.]|_atom_site[_.]|#\\#CIF)", text):
+    if re.search(r"(?im)^[ \t]*(data_|loop_[ \t]*$|_cell[_.]|_atom_site[_.]|#\\#CIF)", text[:_BEGINNING]):
         return read_cif
     lower = name.lower().removesuffix(".gz")
     if lower.endswith((".cif", ".mcif", ".mmcif")):

@@ -14,7 +14,7 @@ from cgcnn.datasets import DatasetError, build_rows, find_target
 from cgcnn.export import to_csv, to_extxyz, to_pymatgen_json
 from cgcnn.graph import GraphSettings
 from cgcnn.model import Model, bundled, load_model
-from cgcnn.sources import open_source
+from cgcnn.sources import open_source, row_names
 from cgcnn.structures import Crystal, read_crystals
 
 from .samples import TRACE, Sample
@@ -78,10 +78,13 @@ def _read_dataset(sample: Sample, folder: Path, further: bool) -> list[str]:
         source = open_source(path)
         source.fingerprint()
         find_target(source, needed=False)
+        named = sum(len(row_names(chunk)) for chunk in source.chunks(256, crystals=False))
         for chunk in source.chunks(256):
             built = build_rows(chunk, GraphSettings(), start, _MAX_SITES if further else None)
             answers += [reason for _, reason in built.unreadable]
             start += len(chunk)
+        if not start == named == source.rows:
+            raise ValueError(f"{source.rows} rows, {start} crystals, {named} names")
     except DatasetError as error:
         answers.append(str(error))
     return answers

@@ -27,7 +27,7 @@ def atomic_numbers(block: cif.Block, types: list[str] | None, labels: list[str] 
                 text, is_type = labels[i], False
             if formula is None:
                 formula = frozenset(read_formula(block) or ())
-            z, note = _element(cif.as_string(text), is_type, formula)
+            z, note = _element(cif.as_string(text)[:100], is_type, formula)
             if note:
                 notes.append(note)
         numbers.append(z)

@@ -21,7 +21,7 @@ def read_formula(block: cif.Block) -> dict[str, float] | None:
         return None
     formula: Counter[str] = Counter()
     for part in text.replace("'", "").split():
-        found = re.fullmatch(r"([A-Z][a-z]?)(\d*\.?\d*)", part)
+        found = re.fullmatch(r"([A-Z][a-z]?)(\d{0,9}\.?\d{0,9})", part)
         symbol = found[1] if found else ""
         if symbol in HYDROGEN_ISOTOPES:
             symbol = "H"

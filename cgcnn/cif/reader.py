@@ -17,6 +17,7 @@ from .sites import atom_columns, no_atoms, read_rows
 from .symmetry import read_symmetry
 from .values import to_number
 
+_MOST_WORDS = 10_000_000  # gemmi takes 33 bytes for each
 _MOST_BLOCKS = 10_000  # with and without atoms; a journal's file has a hundred
 # Exact where cos(radians(x)) is off in the last digit.
 _COSINE = {60.0: 0.5, 90.0: 0.0, 120.0: -0.5}
@@ -35,10 +36,10 @@ def read_cif(
     text = text.removeprefix("\ufeff")
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if text.count(" ") + text.count("\n") > _MOST_WORDS:
+        return [("", StructureError(f"the CIF has over {_MOST_WORDS} words, which is the limit; split the file"))]
     if text.count("data_") + text.count("DATA_") > _MOST_BLOCKS:
-        return [
-            ("", StructureError(f"the CIF has over {_MOST_BLOCKS} data blocks, which is the limit; split the file"))
-        ]
+        return [("", StructureError(f"the CIF has over {_MOST_BLOCKS} blocks, which is the limit; split the file"))]
     try:
         blocks = [(block.name.strip(), block) for block in cif.read_string(text, 0)]
     except (ValueError, RuntimeError):
@@ -75,11 +76,11 @@ def _read_blocks(
         if isinstance(block, StructureError):
             entries.append((name, block))
             continue
-        columns = atom_columns(block)
-        if columns is None:
-            empty.append((name, no_atoms(block)))
-            continue
         try:
+            columns = atom_columns(block, max_sites)
+            if columns is None:
+                empty.append((name, no_atoms(block)))
+                continue
             entries.append((name, _read_block(block, columns, max_sites)))
         except StructureError as error:
             entries.append((name, error))
@@ -89,7 +90,7 @@ def _read_blocks(
 def _read_block(block: cif.Block, columns: dict[str, list[str]], max_sites: int | None) -> Cell:
     notes: list[str] = []
     lattice = _lattice(block, notes)
-    rows = read_rows(block, columns, lattice, max_sites, notes)
+    rows = read_rows(block, columns, lattice, notes)
     expanded = expand(block, read_symmetry(block, lattice, notes), rows, lattice, max_sites, notes)
     numbers = rows.numbers[expanded.row]
     labels = tuple([rows.labels[row] for row in expanded.row.tolist()])

@@ -34,12 +34,17 @@ class Rows:
         return len(self.labels)
 
 
-def atom_columns(block: cif.Block) -> dict[str, list[str]] | None:
-    """The atom list as columns of raw values, keys in lower case without `_atom_site_`; None where there is none."""
+def atom_columns(block: cif.Block, max_sites: int | None = None) -> dict[str, list[str]] | None:
+    """The atom list as columns of raw values, keys in lower case without `_atom_site_`; None where there is none.
+
+    Raises StructureError where it is longer than max_sites.
+    """
     for coordinate in ("_atom_site_fract_x", "_atom_site.fract_x", "_atom_site_Cartn_x", "_atom_site.Cartn_x"):
         column = block.find_loop(coordinate)
         if column:
             loop = column.get_loop()
+            if max_sites is not None and loop.length() > max_sites:
+                raise StructureError(too_many_sites(loop.length(), max_sites))
             tags, values = loop.tags, loop.values
             return {tag[11:].lower(): values[i :: len(tags)] for i, tag in enumerate(tags)} if values else None
         if block.find_value(coordinate):  # one atom, written without a loop
@@ -56,13 +61,8 @@ def no_atoms(block: cif.Block) -> StructureError:
     return StructureError(f"{name} lists no atoms; a crystal needs a loop with _atom_site_fract_x, _y and _z")
 
 
-def read_rows(
-    block: cif.Block, columns: dict[str, list[str]], lattice: np.ndarray, max_sites: int | None, notes: list[str]
-) -> Rows:
-    """The sites of `atom_columns`. Raises StructureError where they are unreadable, disordered or more than allowed."""
-    listed = len(next(iter(columns.values())))
-    if max_sites is not None and listed > max_sites:
-        raise StructureError(too_many_sites(listed, max_sites))
+def read_rows(block: cif.Block, columns: dict[str, list[str]], lattice: np.ndarray, notes: list[str]) -> Rows:
+    """The sites of `atom_columns`. Raises StructureError where they are unreadable or disordered."""
     if "type_symbol" not in columns and "label" not in columns:
         raise StructureError(
             "the atoms have neither _atom_site_type_symbol nor _atom_site_label; add a column with their elements"

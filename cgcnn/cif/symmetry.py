@@ -46,6 +46,7 @@ _NUMBER = (
 
 # Their images are compared pair by pair: a list without end must cost neither time nor memory.
 _MOST_OPERATIONS = 1000
+_LONGEST_OPERATION = 200  # characters
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,11 +68,18 @@ def read_symmetry(block: cif.Block, lattice: np.ndarray, notes: list[str]) -> li
     given. Raises StructureError for operations that cannot be read or do not fit the cell.
     """
     for tag in _LISTED_OPERATIONS:
-        listed = [v for v in block.find_values(tag) if not cif.is_null(v)]
+        column = block.find_values(tag)
+        centring = block.find_values("_space_group_symop_magn_centering.xyz") if "magn" in tag else ()
+        _check_count(len(column) * max(1, len(centring)))
+        listed = [v for v in column if not cif.is_null(v)]
         if not listed:
             continue
+        if max(map(len, listed)) > _LONGEST_OPERATION:
+            raise StructureError(
+                f"a symmetry operation has over {_LONGEST_OPERATION} characters, which is the limit; "
+                "write it like -x,y+1/2,-z"
+            )
         if len(listed) > 1 or listed[0].replace(" ", "").strip("'\"").lower() != "x,y,z":
-            centring = block.find_values("_space_group_symop_magn_centering.xyz") if "magn" in tag else ()
             operations = _parsed_operations(tuple(listed), tuple(centring))
             _check_metric(operations, lattice, notes)
         else:
@@ -93,14 +101,16 @@ def read_symmetry(block: cif.Block, lattice: np.ndarray, notes: list[str]) -> li
 # --- listed operations ------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=256)
-def _parsed_operations(listed: tuple[str, ...], centring: tuple[str, ...] = ()) -> Operations:
-    count = len(listed) * max(1, len(centring))
-    if count > _MOST_OPERATIONS:
+def _check_count(operations: int) -> None:
+    if operations > _MOST_OPERATIONS:
         raise StructureError(
-            f"the file lists {count} symmetry operations and the limit is {_MOST_OPERATIONS}; no group of a "
+            f"the file lists {operations} symmetry operations and the limit is {_MOST_OPERATIONS}; no group of a "
             "conventional cell has more than 192, so list those, or the atoms of the whole cell"
         )
+
+
+@lru_cache(maxsize=256)
+def _parsed_operations(listed: tuple[str, ...], centring: tuple[str, ...] = ()) -> Operations:
     ops = [_triplet(text) for text in listed]
     if centring:
         ops = [c * op for c in map(_triplet, centring) for op in ops]
@@ -135,7 +145,7 @@ def _compare_with_symbol(block: cif.Block, operations: Operations, notes: list[s
     symbol = known_value(block, *_HERMANN_MAUGUIN)
     if not symbol or symbol in ("P 1", "P1"):
         return
-    settings = _settings(symbol)
+    settings = _settings(symbol[:100])
     orders = {len(list(group.operations())) for group in settings}
     if orders and len(operations) not in orders:
         notes.append(
@@ -155,7 +165,7 @@ def _from_symbol(block: cif.Block, lattice: np.ndarray) -> list[Operations]:
         if operations is not None:
             return [operations]
     symbol, number = known_value(block, *_HERMANN_MAUGUIN), known_value(block, *_NUMBER)
-    settings = _settings(symbol) if symbol else ()
+    settings = _settings(symbol[:100]) if symbol else ()
     if not settings and number:
         if not 1 <= (whole_number(number) or 0) <= 230:
             raise StructureError(f"space group number '{shortened(number)}' does not exist; it must be 1 to 230")
@@ -184,7 +194,7 @@ def _from_hall(hall: str, name: str) -> Operations | None:
 @lru_cache(maxsize=1024)
 def _settings(symbol: str) -> tuple[gemmi.SpaceGroup, ...]:
     """Settings that a Hermann-Mauguin symbol may mean: two where it leaves the origin or the axes open."""
-    text = re.sub(r"(\d)\u0305", r"-\1", symbol[:100])  # 3 with an overline
+    text = re.sub(r"(\d)\u0305", r"-\1", symbol)  # 3 with an overline
     text = re.sub(r"[\\{}$]", "", text).replace("(1)", "1").strip()
     suffix = re.search(r"(?:\s*:\s*|\s+)([12SZHR]|HR|RS|O[12])$", text, re.IGNORECASE)
     for candidate in _spellings(text[: suffix.start()] if suffix else text):

@@ -16,6 +16,7 @@ from ..cell import SYMBOLS, Cell, StructureError, cell_of, checked_lattice, shor
 from . import MAX_ENTRIES, MAX_LINE
 
 _MAX_FRAME = 64 * 2**20  # characters
+_MOST_BLANK = 1000  # lines between two frames
 _PROPERTIES = "species:S:1:pos:R:3"  # where the comment line names none
 _SPECIES, _NUMBERS, _POSITIONS = ("species", "symbols"), ("z", "numbers"), ("pos", "positions")
 
@@ -48,11 +49,16 @@ def frames(file: TextIO, max_sites: int) -> Iterator[tuple[int, list[str]] | Str
     -> number of the line that a frame begins in, counted from 1, and its lines: number of atoms, comment, atoms; or why
     there is none. Where it cannot be told where the next frame begins, there is no further one.
     """
-    at = 0
+    at = blank = 0
     while line := file.readline(MAX_LINE + 1):
         at += 1
         if not line.strip():
+            blank += 1
+            if blank > _MOST_BLANK:
+                yield StructureError(f"over {_MOST_BLANK} empty lines end in line {at}; nothing behind it is read")
+                return
             continue
+        blank = 0
         count = whole_number(line)
         if count is None:
             yield StructureError(

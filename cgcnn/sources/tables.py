@@ -33,7 +33,7 @@ class TableSource(Source):
         try:
             self._table = (
                 # All text: a value of the wrong type must not stop the rest.
-                pl.scan_csv(path, infer_schema=False, truncate_ragged_lines=True, encoding="utf8-lossy")
+                pl.scan_csv(path, infer_schema=False, truncate_ragged_lines=True, glob=False, encoding="utf8-lossy")
                 if self._csv
                 else pl.scan_parquet(path, glob=False)
             )
@@ -68,9 +68,12 @@ class TableSource(Source):
 
     def chunks(self, size: int, start: int = 0, crystals: bool = True) -> Iterator[pl.DataFrame]:
         columns = [*self.columns, *(self._crystal if crystals else ())]
-        table = self._table.slice(start).select(columns)
+        table = self._table.slice(start).select(columns or self._crystal)
         try:
-            yield from rebatched(table.collect_batches(chunk_size=size, maintain_order=True), size)
+            for frame in rebatched(table.collect_batches(chunk_size=size, maintain_order=True), size):
+                yield (
+                    frame if columns else pl.DataFrame({"material_id": pl.Series([None] * len(frame), dtype=pl.String)})
+                )
         except (pl.exceptions.PolarsError, OSError) as error:
             raise DatasetError(f"{self.name} is damaged: {_first_line(error)}") from error
 
