@@ -44,26 +44,27 @@ def watch(
         child = context.Process(target=_work, args=(numbers[at:], seed, memory, sending), daemon=True)
         child.start()
         sending.close()
-        at = _listen(receiving, child, numbers, at, seed, limit, report, told)
+        at = _listen(receiving, child, numbers, at, limit, report, told)
         child.kill()
         child.join()
-    report.slowest.sort(reverse=True)
+    # Only now: a library that was used here would hang in a process forked from this one.
+    report.wrong = [(number, name or mutant(seed, number).name, problem) for number, name, problem in report.wrong]
     return report
 
 
-def _listen(receiving, child, numbers, at, seed, limit, report, told) -> int:
+def _listen(receiving, child, numbers, at, limit, report, told) -> int:
     """Take answers until the process is done or has to be ended; -> place of the next mutant."""
     patience = limit + _FIRST
     while at < len(numbers):
         try:
             if not receiving.poll(patience):
-                report.wrong.append((numbers[at], mutant(seed, numbers[at]).name, f"hang: over {limit:g} s"))
+                report.wrong.append((numbers[at], "", f"hang: over {limit:g} s"))
                 return at + 1
             seconds, megabytes, name, wrong = receiving.recv()
         except EOFError:
             child.join()
             problem = f"exception: the process ended with {child.exitcode}"
-            report.wrong.append((numbers[at], mutant(seed, numbers[at]).name, problem))
+            report.wrong.append((numbers[at], "", problem))
             return at + 1
         patience = limit
         report.done += 1

@@ -71,11 +71,14 @@ class TableSource(Source):
         table = self._table.slice(start).select(columns or self._crystal)
         try:
             for frame in rebatched(table.collect_batches(chunk_size=size, maintain_order=True), size):
-                yield (
-                    frame if columns else pl.DataFrame({"material_id": pl.Series([None] * len(frame), dtype=pl.String)})
-                )
+                yield frame if columns else _without_names(len(frame))
         except (pl.exceptions.PolarsError, OSError) as error:
             raise DatasetError(f"{self.name} is damaged: {_first_line(error)}") from error
+
+
+def _without_names(rows: int) -> pl.DataFrame:
+    """Rows of a table that has the crystals and no other column."""
+    return pl.DataFrame({"material_id": pl.Series([None] * rows, dtype=pl.String)})
 
 
 def _number(name: str) -> pl.Expr:
