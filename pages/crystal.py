@@ -186,10 +186,11 @@ def about(card: Card, hash_: str) -> None:
         target = card.target
         stable = "Negative is stable." if target.unit == "eV/atom" else ""
         measured = card.mae == card.mae
-        error = f"validation MAE {card.mae:.3f} {target.unit}" if measured else "errors not measured"
+        error = f"validation MAE {card.mae:.3f} {plain(target.unit)}" if measured else "errors not measured"
         st.markdown(
-            f"**{target.short}**: {with_unit(target.label, target.unit)}. {stable}\n\n"
-            f"Model **{card.name}**, {card.head} pooling, hash `{hash_}`, {error}.\n\n{card.citation}"
+            f"**{plain(target.short)}**: {plain(with_unit(target.label, target.unit))}. {stable}\n\n"
+            f"Model **{plain(card.name)}**, {card.head} pooling, hash `{hash_}`, {error}.\n\n"
+            f"{plain(card.citation, links=True)}"
         )
 
 
@@ -232,7 +233,7 @@ def main() -> None:
         with help_:
             about(card, model.hash)
         if result.doubt:
-            st.markdown(f":orange[:material/warning: {result.doubt}]")
+            st.markdown(f":orange[:material/warning: {plain(result.doubt)}]")
         distinct = orbits(facts, result)
         figure = site_bars(
             [f"{o.name} ({o.role or o.wyckoff})" for o in distinct],
@@ -248,7 +249,7 @@ def main() -> None:
         st.plotly_chart(figure, theme=None, key=f"bars {key} {card.name}", config={"displayModeBar": False})
         st.caption(result.reference_note)
         if is_converted(card):
-            st.caption(shells(both_ways(card.name, model.hash, key, crystal), result.energy_unit))
+            st.caption(plain(shells(both_ways(card.name, model.hash, key, crystal), result.energy_unit)))
         table = site_table(facts, result)
         number = st.column_config.NumberColumn
         formats = {with_unit(name, result.unit): "%+.3f" for name in ("relative", "raw")}
