@@ -81,7 +81,7 @@ def _without_dummies(columns: dict[str, list[str]], notes: list[str]) -> dict[st
         return columns
     if all(dummy):
         raise StructureError("the file lists dummy atoms only; a crystal needs at least one real atom")
-    names = columns.get("label") or columns["type_symbol"]
+    names = map(cif.as_string, columns.get("label") or columns["type_symbol"])
     notes.append("dummy atoms left out: " + first_few(name for name, out in zip(names, dummy, strict=True) if out))
     return {key: [v for v, out in zip(column, dummy, strict=True) if not out] for key, column in columns.items()}
 
