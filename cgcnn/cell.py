@@ -22,6 +22,7 @@ HEAVIEST = 103  # Lr, the last element with features
 LONGEST = 1e4  # angstrom, of a cell vector
 # Metals under the pressure of a star's core come to 1; a cell in nanometres lies far below, and its graph has no end.
 DENSEST = 0.5  # cubic angstrom an atom
+EMPTIEST = 1e5  # cubic angstrom an atom; searches for neighbours divide all of a cell into boxes
 LARGEST_COORDINATE = 1e6  # fractional or angstrom; beyond, its digits no longer say where in the cell the atom is
 # Occupancies from here on count as full: refined values such as 0.995(4) are no disorder.
 FULL_OCCUPANCY = 0.99
@@ -123,12 +124,17 @@ def _cross(u: list[float], v: list[float]) -> tuple[float, float, float]:
 
 
 def check_density(lattice: np.ndarray, atoms: int) -> None:
-    """Raise StructureError where more atoms share a cell than fit into any crystal; their neighbours have no end."""
+    """Raise StructureError where more atoms share a cell than fit into any crystal, or as good as none."""
     volume = abs(float(np.linalg.det(lattice)))
     if volume < DENSEST * atoms:
         raise StructureError(
             f"{atoms} atoms in {volume:.3g} cubic angstrom are more than any crystal holds, "
             f"{DENSEST:g} an atom is the limit; lengths must be in angstrom"
+        )
+    if volume > EMPTIEST * atoms:
+        raise StructureError(
+            f"{'one atom' if atoms == 1 else f'{atoms} atoms'} in {volume:.3g} cubic angstrom are no crystal, "
+            f"{EMPTIEST:g} an atom is the limit; lengths must be in angstrom"
         )
 
 

@@ -74,15 +74,19 @@ def read_file(path: str | Path, max_sites: int = DEFAULT_MAX_SITES) -> list[Crys
     path = Path(path)
     try:
         if path.is_dir():
-            return [Unreadable(path.name, f"{path} is a folder; name a file in it")]
+            return [_unreadable(path, f"{path} is a folder; name a file in it")]
         if path.stat().st_size > MAX_BYTES:
-            return [Unreadable(path.name, f"{path} has {path.stat().st_size >> 20} MB; split it, 64 MB is the limit")]
+            return [_unreadable(path, f"{path} has {path.stat().st_size >> 20} MB; split it, 64 MB is the limit")]
         data = path.read_bytes()
     except FileNotFoundError:
-        return [Unreadable(path.name, f"there is no file {path}; check the path")]
+        return [_unreadable(path, f"there is no file {path}; check the path")]
     except (OSError, ValueError) as error:
-        return [Unreadable(path.name, f"{path} cannot be opened: {getattr(error, 'strerror', None) or error}")]
+        return [_unreadable(path, f"{path} cannot be opened: {getattr(error, 'strerror', None) or error}")]
     return read_crystals(path.name, data, max_sites)
+
+
+def _unreadable(path: Path, reason: str) -> Unreadable:
+    return Unreadable(shortened(path.name, 100), shortened(reason, SENTENCE))
 
 
 def read_crystals(name: str, data: bytes | str, max_sites: int = DEFAULT_MAX_SITES) -> list[Crystal | Unreadable]:

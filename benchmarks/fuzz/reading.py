@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 from cgcnn.contributions import explain
 from cgcnn.datasets import DatasetError, build_rows, find_target
+from cgcnn.display import contribution_view
 from cgcnn.export import to_csv, to_extxyz, to_pymatgen_json
 from cgcnn.graph import GraphSettings
 from cgcnn.model import Model, bundled, load_model
@@ -66,6 +67,7 @@ def _read_crystals(sample: Sample, folder: Path, further: bool) -> list[str]:
     if crystals and further:
         for result in explain(_model(), [item.structure for item in crystals[:2]]):
             to_csv(result.facts, result), to_extxyz(result.facts, result), to_pymatgen_json(result.facts, result)
+            contribution_view(result, result.facts, 1.0, polyhedra=True)._make_html()
             answers += [result.doubt or "-", result.reference_note, *result.facts.notes]
     return answers
 
