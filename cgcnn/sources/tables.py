@@ -69,11 +69,15 @@ class TableSource(Source):
     def chunks(self, size: int, start: int = 0, crystals: bool = True) -> Iterator[pl.DataFrame]:
         columns = [*self.columns, *(self._crystal if crystals else ())]
         table = self._table.slice(start).select(columns or self._crystal)
+        rows = 0
         try:
             for frame in rebatched(table.collect_batches(chunk_size=size, maintain_order=True), size):
+                rows += len(frame)
                 yield frame if columns else _without_names(len(frame))
         except (pl.exceptions.PolarsError, OSError) as error:
             raise DatasetError(f"{self.name} is damaged: {_first_line(error)}") from error
+        if rows < self.rows - start:  # polars ends without an error where a part of it panicked
+            raise DatasetError(f"{self.name} is damaged: only {start + rows} of {self.rows} rows can be read")
 
 
 def _without_names(rows: int) -> pl.DataFrame:
