@@ -109,8 +109,8 @@ def checked_lattice(lattice: np.ndarray) -> np.ndarray:
         raise StructureError(
             f"the cell edges {shown} are too long for a crystal, the limit is {LONGEST:g}; lengths must be in angstrom"
         )
-    faces = [_cross(rows[1], rows[2]), _cross(rows[2], rows[0]), _cross(rows[0], rows[1])]
-    volume = abs(sum(p * q for p, q in zip(rows[0], faces[0], strict=True)))
+    faces = _faces(rows)
+    volume = _volume(rows, faces)
     widest = max(hypot(*face) for face in faces)
     if not volume > 1e-6 or not volume > widest * CLOSEST / 2:
         raise StructureError(f"the cell ({shown}, volume {volume:.3g} cubic angstrom) is flat; correct its vectors")
@@ -119,13 +119,23 @@ def checked_lattice(lattice: np.ndarray) -> np.ndarray:
     return lattice
 
 
-def _cross(u: list[float], v: list[float]) -> tuple[float, float, float]:
-    return u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]
+def _faces(rows: list[list[float]]) -> list[tuple[float, float, float]]:
+    """Products b x c, c x a, a x b."""
+    return [
+        (u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0])
+        for u, v in ((rows[1], rows[2]), (rows[2], rows[0]), (rows[0], rows[1]))
+    ]
+
+
+def _volume(rows: list[list[float]], faces: list[tuple[float, float, float]]) -> float:
+    (ax, ay, az), (fx, fy, fz) = rows[0], faces[0]
+    return abs(ax * fx + ay * fy + az * fz)
 
 
 def check_density(lattice: np.ndarray, atoms: int) -> None:
     """Raise StructureError where more atoms share a cell than fit into any crystal, or as good as none."""
-    volume = abs(float(np.linalg.det(lattice)))
+    rows = lattice.tolist()
+    volume = _volume(rows, _faces(rows))
     if volume < DENSEST * atoms:
         raise StructureError(
             f"{atoms} atoms in {volume:.3g} cubic angstrom are more than any crystal holds, "
@@ -140,14 +150,14 @@ def check_density(lattice: np.ndarray, atoms: int) -> None:
 
 def check_coordinates(coords: np.ndarray, names: Sequence[str] | None = None) -> None:
     """Raise StructureError for a coordinate that is no number or beyond every cell; (N, 3)."""
-    bad = ~(np.abs(coords) <= LARGEST_COORDINATE)
-    if bad.any():
-        row, axis = np.argwhere(bad)[0].tolist()
-        name = shortened(names[row]) if names else str(row + 1)
-        raise StructureError(
-            f"coordinate {'xyz'[axis]} of site {name} is {coords[row, axis]:g}, which is no place in a cell "
-            f"(a finite number, at most {LARGEST_COORDINATE:g}); correct it"
-        )
+    if np.abs(coords).max(initial=0.0) <= LARGEST_COORDINATE:  # not so for nan
+        return
+    row, axis = np.argwhere(~(np.abs(coords) <= LARGEST_COORDINATE))[0].tolist()
+    name = shortened(names[row]) if names else str(row + 1)
+    raise StructureError(
+        f"coordinate {'xyz'[axis]} of site {name} is {coords[row, axis]:g}, not a finite number up to "
+        f"{LARGEST_COORDINATE:g}; correct it"
+    )
 
 
 def wrapped(frac: np.ndarray) -> np.ndarray:

@@ -85,10 +85,9 @@ def _checked(cell: RawCell, max_sites: int) -> RawCell | StructureError:
         return StructureError("there are no atoms; a crystal needs at least one")
     if n > max_sites:
         return StructureError(too_many_sites(n, max_sites))
-    if not (np.isfinite(lattice).all() and np.isfinite(frac).all() and np.isfinite(numbers).all()):
-        return StructureError("the cell, a coordinate or an atomic number is not a finite number; correct the row")
-    if numbers.min() < 1 or numbers.max() > HEAVIEST or (numbers.dtype.kind == "f" and np.any(numbers % 1)):
-        bad = next(z for z in numbers.tolist() if not (1 <= z <= HEAVIEST and z == int(z)))
+    known = (numbers >= 1) & (numbers <= HEAVIEST) & (numbers % 1 == 0)
+    if not known.all():
+        bad = numbers[~known][0]
         return StructureError(f"Z = {bad:g} is no element from H to Lr (Z = 103), the ones with features; replace it")
     try:
         check_coordinates(frac)
