@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import hypot, isfinite
+from math import hypot, inf
 
 import numpy as np
 
@@ -101,29 +101,37 @@ def checked_lattice(lattice: np.ndarray) -> np.ndarray:
     In plain Python: data sets have 100,000 of them, and numpy takes longer over nine numbers.
     """
     rows = lattice.tolist()
-    lengths = [hypot(*row) for row in rows]
-    if not all(map(isfinite, [v for row in rows for v in row])):
+    lengths = [hypot(x, y, z) for x, y, z in rows]
+    if not lengths[0] + lengths[1] + lengths[2] < inf:
         raise StructureError("the cell is not made of finite numbers; correct its lengths and angles, or its vectors")
-    shown = "a, b, c = {:.4g}, {:.4g}, {:.4g} angstrom".format(*lengths)
     if max(lengths) > LONGEST:
         raise StructureError(
-            f"the cell edges {shown} are too long for a crystal, the limit is {LONGEST:g}; lengths must be in angstrom"
+            f"the cell edges {_shown(lengths)} are too long for a crystal, the limit is {LONGEST:g}; "
+            "lengths must be in angstrom"
         )
     faces = _faces(rows)
     volume = _volume(rows, faces)
-    widest = max(hypot(*face) for face in faces)
+    widest = max([hypot(x, y, z) for x, y, z in faces])
     if not volume > 1e-6 or not volume > widest * CLOSEST / 2:
-        raise StructureError(f"the cell ({shown}, volume {volume:.3g} cubic angstrom) is flat; correct its vectors")
+        raise StructureError(
+            f"the cell ({_shown(lengths)}, volume {volume:.3g} cubic angstrom) is flat; correct its vectors"
+        )
     if min(lengths) < CLOSEST:
-        raise StructureError(f"the cell edges {shown} are too short for atoms; lengths must be in angstrom")
+        raise StructureError(f"the cell edges {_shown(lengths)} are too short for atoms; lengths must be in angstrom")
     return lattice
+
+
+def _shown(lengths: list[float]) -> str:
+    return "a, b, c = {:.4g}, {:.4g}, {:.4g} angstrom".format(*lengths)
 
 
 def _faces(rows: list[list[float]]) -> list[tuple[float, float, float]]:
     """Products b x c, c x a, a x b."""
+    (ax, ay, az), (bx, by, bz), (cx, cy, cz) = rows
     return [
-        (u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0])
-        for u, v in ((rows[1], rows[2]), (rows[2], rows[0]), (rows[0], rows[1]))
+        (by * cz - bz * cy, bz * cx - bx * cz, bx * cy - by * cx),
+        (cy * az - cz * ay, cz * ax - cx * az, cx * ay - cy * ax),
+        (ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx),
     ]
 
 

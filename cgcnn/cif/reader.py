@@ -36,15 +36,21 @@ def read_cif(
     text = text.removeprefix("\ufeff")
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if text.count(" ") + text.count("\n") > _MOST_WORDS:
-        return [("", StructureError(f"the CIF has over {_MOST_WORDS} words, which is the limit; split the file"))]
-    if text.count("data_") + text.count("DATA_") > _MOST_BLOCKS:
-        return [("", StructureError(f"the CIF has over {_MOST_BLOCKS} blocks, which is the limit; split the file"))]
+    if len(text) > _MOST_BLOCKS and (problem := _beyond_limits(text)):
+        return [("", StructureError(problem))]
     try:
         blocks = [(block.name.strip(), block) for block in cif.read_string(text, 0)]
     except (ValueError, RuntimeError):
         return _read_piecewise(text, max_sites, most)
     return _read_blocks(blocks, max_sites, most)
+
+
+def _beyond_limits(text: str) -> str:
+    if text.count(" ") + text.count("\n") > _MOST_WORDS:
+        return f"the CIF has over {_MOST_WORDS} words, which is the limit; split the file"
+    if text.count("data_") + text.count("DATA_") > _MOST_BLOCKS:
+        return f"the CIF has over {_MOST_BLOCKS} blocks, which is the limit; split the file"
+    return ""
 
 
 def read_first_cell(text: str, max_sites: int | None = None) -> Cell:
