@@ -186,10 +186,15 @@ def too_many_sites(count: int, max_sites: int, at_least: bool = False) -> str:
 
 def shortened(text: str, limit: int = 40) -> str:
     """A value from a file, fit to be quoted in a sentence: one line of printable letters, not too long."""
-    text = " ".join(text[: 10 * limit + 1000].split())
-    if not text.isprintable():
-        text = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    text = printable(" ".join(text[: 10 * limit + 1000].split()))
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def printable(text: str) -> str:
+    """The same text with a mark for each letter that moves the cursor, turns the writing, or cannot be encoded."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def is_number(value: object) -> bool:

@@ -28,6 +28,7 @@ from .cell import (
     check_coordinates,
     check_density,
     checked_lattice,
+    printable,
     shortened,
     too_many_sites,
     whole_atom,
@@ -41,6 +42,7 @@ from .formats.xyz import read_xyz
 
 DEFAULT_MAX_SITES = 1000
 MAX_BYTES = 64 * 2**20  # of one unpacked file
+_LONGEST_NAME = 255  # characters, of a file
 _BEGINNING = 2**21  # characters, in which a CIF shows that it is one
 
 _ELEMENT = [None] + [Element(symbol) for symbol in SYMBOLS[1 : HEAVIEST + 1]]
@@ -86,7 +88,7 @@ def read_file(path: str | Path, max_sites: int = DEFAULT_MAX_SITES) -> list[Crys
 
 
 def _unreadable(path: Path, reason: str) -> Unreadable:
-    return Unreadable(shortened(path.name, 100), shortened(reason, SENTENCE))
+    return Unreadable(printable(path.name)[:_LONGEST_NAME], shortened(reason, SENTENCE))
 
 
 def read_crystals(name: str, data: bytes | str, max_sites: int = DEFAULT_MAX_SITES) -> list[Crystal | Unreadable]:
@@ -95,7 +97,7 @@ def read_crystals(name: str, data: bytes | str, max_sites: int = DEFAULT_MAX_SIT
     name: file name, or what to call a pasted text
     max_sites: larger cells are refused with a sentence
     """
-    shown = shortened(name, 100) or "unnamed file"
+    shown = printable(name)[:_LONGEST_NAME] or "unnamed file"
     try:
         text = _text(data)
         if not text or text.isspace():

@@ -300,6 +300,27 @@ def test_a_database_of_ase_cannot_compute(tmp_path, statement):
     assert not not_a_sentence(str(caught.value)) and time.perf_counter() - start < 2
 
 
+def test_a_parquet_bomb_names_the_limit(tmp_path):
+    """Forty million equal values take some kilobytes."""
+    many = pl.DataFrame({"cif": pl.Series(["x"]).new_from_index(0, 40_000_000)})
+    many.write_parquet(tmp_path / "x.parquet", row_group_size=40_000_000)
+    assert (tmp_path / "x.parquet").stat().st_size < 10**5
+    with pytest.raises(DatasetError, match="40000000 values in .* which is the limit"):
+        open_source(tmp_path / "x.parquet")
+
+
+def test_lists_of_files_have_limits(tmp_path, monkeypatch):
+    monkeypatch.setattr("cgcnn.sources.collections._MOST_FILES", 5)
+    for i in range(7):
+        (tmp_path / f"{i}.cif").write_text(CIF)
+    with pytest.raises(DatasetError, match="over 5 files, which is the limit"):
+        open_source(tmp_path)
+    monkeypatch.setattr("cgcnn.sources.collections._LARGEST_DIRECTORY", 100)
+    (tmp_path / "x.zip").write_bytes(zipped({f"{i}.cif": CIF for i in range(7)}))
+    with pytest.raises(DatasetError, match="list of files in x.zip has .* is the limit"):
+        open_source(tmp_path / "x.zip")
+
+
 def test_tables_with_columns_without_end(tmp_path):
     (tmp_path / "x.csv").write_text("cif," + ",".join(f"c{i}" for i in range(5000)) + "\n" + CIF[:0] + "a\n")
     records = [{f"c{i}": 1 for i in range(5000)} | {"structure": STRUCTURE.as_dict()}]

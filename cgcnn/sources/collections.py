@@ -6,6 +6,7 @@ import csv
 import gzip
 import hashlib
 import io
+import os
 import struct
 import zipfile
 import zlib
@@ -18,6 +19,8 @@ from .unpacking import MAX_BYTES, check_ratio
 
 _CIF = (".cif", ".cif.gz", ".mcif")
 _PROPERTIES = "id_prop.csv"
+_MOST_FILES = 500_000  # below a folder
+_LARGEST_DIRECTORY = 64 * 2**20  # bytes of a ZIP archive's list of files: half a million, with long names
 # What opening a file may raise: of the system, of zlib, of zipfile, of our own limits.
 _DAMAGE = (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, ValueError)
 
@@ -34,8 +37,9 @@ class CifCollection(RowSource):
     def __init__(self, path: Path):
         self._archive = None
         if path.is_dir():
-            self._files = {str(p.relative_to(path).as_posix()): p for p in sorted(path.rglob("*")) if p.is_file()}
+            self._files = {str(p.relative_to(path).as_posix()): p for p in sorted(files_below(path))}
         else:
+            _check_directory(path)
             try:
                 self._archive = zipfile.ZipFile(path)
             except (*_DAMAGE, struct.error) as error:
@@ -114,6 +118,34 @@ class CifCollection(RowSource):
             return data.decode("utf-8-sig")
         except UnicodeDecodeError:  # as in old crystallographic files
             return data.decode("latin-1")
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Every file in a folder and those in it. Raises DatasetError where there is no end of them, as in that of a disk."""
+    seen = 0
+    for place, _, names in os.walk(folder):
+        seen += 1 + len(names)
+        if seen > _MOST_FILES:
+            raise DatasetError(
+                f"{folder} holds over {_MOST_FILES} files, which is the limit; name the folder of the CIFs"
+            )
+        yield from (path for name in names if (path := Path(place, name)).is_file())
+
+
+def _check_directory(path: Path) -> None:
+    """Raise DatasetError for a ZIP archive whose list of files would not fit into memory, before it is read."""
+    with open(path, "rb") as file:
+        file.seek(max(0, path.stat().st_size - 2**17))
+        end = file.read()
+    for signature, kind, offset in ((b"PK\5\6", "<I", 12), (b"PK\6\6", "<Q", 40)):
+        at = end.rfind(signature) + offset
+        if at >= offset and at + 8 <= len(end):
+            (size,) = struct.unpack_from(kind, end, at)
+            if _LARGEST_DIRECTORY < size < 2**32 - 1 or size >= 2**32:
+                raise DatasetError(
+                    f"the list of files in {path.name} has {size >> 20} MB, and {_LARGEST_DIRECTORY >> 20} MB is the "
+                    "limit; pack fewer crystals, or bring a table"
+                )
 
 
 def _stem(name: str) -> str:

@@ -18,7 +18,9 @@ from .source import (
     rebatched,
     too_many_columns,
 )
-from .unpacking import check_unpacks
+from .unpacking import MOST_TIMES, check_ratio, check_unpacks
+
+_MOST_VALUES = 10_000_000  # of one column and part of a Parquet file, whatever its size
 
 
 class TableSource(Source):
@@ -30,6 +32,8 @@ class TableSource(Source):
         self.seekable = not self._csv
         if path.suffix.lower() == ".gz":
             check_unpacks(path)
+        elif not self._csv:
+            _check_parquet(path)
         try:
             self._table = (
                 # All text: a value of the wrong type must not stop the rest.
@@ -78,6 +82,26 @@ class TableSource(Source):
             raise DatasetError(f"{self.name} is damaged: {_first_line(error)}") from error
         if rows < self.rows - start:  # polars ends without an error where a part of it panicked
             raise DatasetError(f"{self.name} is damaged: only {start + rows} of {self.rows} rows can be read")
+
+
+def _check_parquet(path: Path) -> None:
+    """Raise DatasetError for a Parquet file that is damaged, or a bomb: repeated values take next to no room in it."""
+    import pyarrow.parquet  # imported late: most users bring other formats
+
+    size = path.stat().st_size
+    try:
+        about = pyarrow.parquet.read_metadata(path)
+        groups = [about.row_group(i) for i in range(about.num_row_groups)]
+        columns = [group.column(i) for group in groups for i in range(about.num_columns)]
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
+        raise DatasetError(f"{path.name} cannot be read as a table: {_first_line(error)}") from None
+    check_ratio(path.name, size, sum(max(0, column.total_uncompressed_size) for column in columns))
+    most = max([about.num_rows, *(column.num_values for column in columns)])
+    if most > _MOST_VALUES + MOST_TIMES * size:
+        raise DatasetError(
+            f"{path.name} says that it holds {most} values in {size} bytes, more than {MOST_TIMES} for each, which is "
+            "the limit; write it again"
+        )
 
 
 def _without_names(rows: int) -> pl.DataFrame:
