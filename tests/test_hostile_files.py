@@ -29,7 +29,7 @@ from cgcnn.formats.xyz import comment_fields
 from cgcnn.graph import neighbours_within
 from cgcnn.kept import keep_files
 from cgcnn.sources import open_source, read_cells
-from cgcnn.structures import Crystal, Unreadable, check_cell, read_crystals, structure_to_cell
+from cgcnn.structures import Crystal, Unreadable, check_cell, read_crystals, read_file, structure_to_cell
 
 ROOT = Path(__file__).parent.parent
 STRUCTURE = perovskite()
@@ -103,6 +103,20 @@ def many_operations(count):
 def test_the_answer_names_the_limit(name, make, limit):
     data = make()
     assert limit in reason(data if isinstance(data, bytes) else data.encode(), name)
+
+
+@pytest.mark.parametrize("name", ["x.cif", "x.csv", "x.json", "x.xyz"])
+def test_a_line_of_two_gigabytes(tmp_path, name):
+    with open(tmp_path / name, "wb") as file:
+        file.truncate(2 * 2**30)  # takes no room on the disk
+    start = time.perf_counter()
+    if name == "x.cif":
+        (entry,) = read_file(tmp_path / name)
+        assert "2048 MB; split it, 64 MB is the limit" in entry.reason
+    else:
+        with pytest.raises(DatasetError, match="x.csv|x.json|line 1 of the XYZ file"):
+            raise DatasetError(next(open_source(tmp_path / name).chunks(1))["problem"][0])
+    assert time.perf_counter() - start < 2
 
 
 def test_an_entry_without_end_is_cut():

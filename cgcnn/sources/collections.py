@@ -121,7 +121,7 @@ class CifCollection(RowSource):
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Every file in a folder and those in it. Raises DatasetError where there is no end of them, as in that of a disk."""
+    """Every file in a folder and those in it. Raises DatasetError where there is no end of them, as below "/"."""
     seen = 0
     for place, _, names in os.walk(folder):
         seen += 1 + len(names)

@@ -18,8 +18,9 @@ from .source import (
     rebatched,
     too_many_columns,
 )
-from .unpacking import MOST_TIMES, check_ratio, check_unpacks
+from .unpacking import MOST_TIMES, check_ratio, check_unpacks, open_text
 
+_LONGEST_HEADER = 1_000_000  # characters
 _MOST_VALUES = 10_000_000  # of one column and part of a Parquet file, whatever its size
 
 
@@ -32,7 +33,9 @@ class TableSource(Source):
         self.seekable = not self._csv
         if path.suffix.lower() == ".gz":
             check_unpacks(path)
-        elif not self._csv:
+        if self._csv:
+            _check_header(path)
+        else:
             _check_parquet(path)
         try:
             self._table = (
@@ -82,6 +85,16 @@ class TableSource(Source):
             raise DatasetError(f"{self.name} is damaged: {_first_line(error)}") from error
         if rows < self.rows - start:  # polars ends without an error where a part of it panicked
             raise DatasetError(f"{self.name} is damaged: only {start + rows} of {self.rows} rows can be read")
+
+
+def _check_header(path: Path) -> None:
+    """Raise DatasetError for a file whose first line has no end, and which is therefore no table."""
+    with open_text(path) as file:
+        if len(file.readline(_LONGEST_HEADER + 1)) > _LONGEST_HEADER:
+            raise DatasetError(
+                f"the first line of {path.name} is longer than {_LONGEST_HEADER} characters, which is the limit; it "
+                "should hold the names of the columns"
+            )
 
 
 def _check_parquet(path: Path) -> None:
