@@ -119,6 +119,12 @@ def test_a_line_of_two_gigabytes(tmp_path, name):
     assert time.perf_counter() - start < 2
 
 
+def test_files_that_the_fuzz_command_found():
+    assert "no data block" in reason("#\\#CIF_2.0", "x.cif")
+    for operation in ("h,k,l", "a,b,c", "x,y,z,w", "²x,y,z"):
+        assert "no symmetry operation" in reason(CELL + OPERATIONS + f"-x,y,z\n{operation}\n" + ATOMS + "C1 0 0 0\n")
+
+
 def test_an_entry_without_end_is_cut():
     entries = read_crystals("x.cif", "".join(CIF.replace("SrTiO3", f"b{i}") for i in range(1002)))
     assert len(entries) == 1001 and "only the first 1000" in entries[-1].reason

@@ -36,6 +36,7 @@ _OPERATIONS = (
 _NUMBER = re.compile(rb"[-+]?\d+\.?\d*(?:[eE][-+]?\d+)?")
 _WORD = re.compile(rb"[^\s,\"':{}\[\]]+")
 _OPERATION = re.compile(rb"(?m)^'?[-+xyz/0-9 ]*,[-+xyz/0-9 ]*,[-+xyz/0-9 ,]*'?$")
+_LONG = 300_000  # bytes; what was made longer is not made longer still
 _BIG = 100 * 2**20  # bytes, of what a bomb unpacks to
 
 Mutation = Callable[[bytes, Random], bytes]
@@ -57,6 +58,8 @@ def mutant(seed: int, number: int) -> Sample:
 def _mutated(name: str, data: bytes, chance: Random, binary: bool) -> bytes:
     if binary:
         return chance.choice((flip_bytes, flip_bytes, cut, zero, numbers_in_text))(data, chance)
+    if len(data) > _LONG:
+        return chance.choice((flip_bytes, cut, quotes, nested))(data, chance)
     if name.endswith(".json") and chance.random() < 0.6:
         return json_nodes(data, chance)
     return chance.choice(_TEXT)(data, chance)

@@ -63,7 +63,7 @@ def _read_crystals(sample: Sample, folder: Path, further: bool) -> list[str]:
     answers = [] if found else [""]
     crystals = [item for item in found if isinstance(item, Crystal)]
     for item in found:
-        answers += [item.source, *item.notes] if isinstance(item, Crystal) else [item.source or "-", item.reason]
+        answers += [item.source, *item.notes] if isinstance(item, Crystal) else [item.source, item.reason]
     if crystals and further:
         for result in explain(_model(), [item.structure for item in crystals[:2]]):
             to_csv(result.facts, result), to_extxyz(result.facts, result), to_pymatgen_json(result.facts, result)

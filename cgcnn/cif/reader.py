@@ -90,7 +90,8 @@ def _read_blocks(
             entries.append((name, _read_block(block, columns, max_sites)))
         except StructureError as error:
             entries.append((name, error))
-    return entries or empty[:1]
+    nothing = StructureError("the CIF holds no data block, only remarks; bring a .cif file with a cell and atoms")
+    return entries or empty[:1] or [("", nothing)]
 
 
 def _read_block(block: cif.Block, columns: dict[str, list[str]], max_sites: int | None) -> Cell:

@@ -126,6 +126,8 @@ def _triplet(raw: str) -> gemmi.Op:
     if len(parts) == 4 and re.fullmatch(r"[+-]?1", parts[3]):  # time reversal of a magnetic group
         parts.pop()
     try:
+        if re.search(r"[hklabc]", text, re.IGNORECASE):  # gemmi reads these too: reciprocal space, changes of basis
+            raise ValueError(text)
         return gemmi.Op(",".join(parts).lower())
     except (RuntimeError, ValueError):
         raise StructureError(f"'{shortened(text)}' is no symmetry operation; write it like -x,y+1/2,-z") from None
