@@ -121,7 +121,7 @@ def test_a_line_of_two_gigabytes(tmp_path, name):
 
 def test_files_that_the_fuzz_command_found():
     assert "no data block" in reason("#\\#CIF_2.0", "x.cif")
-    for operation in ("h,k,l", "a,b,c", "x,y,z,w", "²x,y,z"):
+    for operation in ("h,k,l", "a,b,c", "x,y,z,w"):
         assert "no symmetry operation" in reason(CELL + OPERATIONS + f"-x,y,z\n{operation}\n" + ATOMS + "C1 0 0 0\n")
 
 
