@@ -47,6 +47,7 @@ from pages.crystal_tabs.shown import Shown
 
 SCENE_HEIGHT = 500  # px
 SUPERCELLS = {"1×1×1": (1, 1, 1), "2×2×1": (2, 2, 1), "2×2×2": (2, 2, 2), "3×3×3": (3, 3, 3)}
+FEW, MOST_REASONS = 4, 200  # of files that cannot be read: shown at once, and listed
 MOST_DRAWN = 3000  # sites of a supercell that a browser still turns smoothly
 
 
@@ -86,9 +87,7 @@ def choose_crystal() -> Crystal:
         found = read("pasted text", text)
     else:
         found = [Crystal(example, examples()[example])]
-    for item in found:
-        if isinstance(item, Unreadable):
-            st.error(f"**{plain(item.source)}**: {plain(item.reason)}")
+    show_reasons([item for item in found if isinstance(item, Unreadable)])
     crystals = [item for item in found if isinstance(item, Crystal)]
     if not crystals:
         st.stop()
@@ -104,6 +103,18 @@ def choose_crystal() -> Crystal:
     for note in crystal.notes:
         st.caption(f"{plain(crystal.source)}: {plain(note)}")
     return with_swaps(crystal)
+
+
+def show_reasons(items: list[Unreadable]) -> None:
+    """Why files cannot be read, in one box that leaves the page to the crystal, however many there are."""
+    lines = [f"**{plain(item.source)}**: {plain(item.reason)}" for item in items]
+    if lines:
+        st.error("\n\n".join(lines[:FEW]))
+    if lines[FEW:]:
+        with st.expander(f"{len(lines) - FEW} more cannot be read"):
+            st.caption("\n\n".join(lines[FEW:MOST_REASONS]))
+            if lines[MOST_REASONS:]:
+                st.caption(f"and {len(lines) - MOST_REASONS} others")
 
 
 def space_member(formula: str) -> Crystal | Unreadable:
