@@ -140,8 +140,11 @@ def _volume(rows: list[list[float]], faces: list[tuple[float, float, float]]) ->
     return abs(ax * fx + ay * fy + az * fz)
 
 
-def check_density(lattice: np.ndarray, atoms: int) -> None:
-    """Raise StructureError where more atoms share a cell than fit into any crystal, or as good as none."""
+def check_density(lattice: np.ndarray, atoms: int, at_least: bool = False) -> None:
+    """Raise StructureError where more atoms share a cell than fit into any crystal, or as good as none.
+
+    at_least: there may be more of them than this
+    """
     rows = lattice.tolist()
     volume = _volume(rows, _faces(rows))
     if volume < DENSEST * atoms:
@@ -149,7 +152,7 @@ def check_density(lattice: np.ndarray, atoms: int) -> None:
             f"{atoms} atoms in {volume:.3g} cubic angstrom are more than any crystal holds, "
             f"{DENSEST:g} an atom is the limit; lengths must be in angstrom"
         )
-    if volume > EMPTIEST * atoms:
+    if volume > EMPTIEST * atoms and not at_least:
         raise StructureError(
             f"{'one atom' if atoms == 1 else f'{atoms} atoms'} in {volume:.3g} cubic angstrom are no crystal, "
             f"{EMPTIEST:g} an atom is the limit; lengths must be in angstrom"

@@ -120,6 +120,23 @@ Fe1 0.5 1.2 2.1
 O1 2.1 3.0 3.5
 D1 1.4 2.9 3.3
 """
+_HALL = """_cell.length_a 4.759
+_cell.length_b 4.759
+_cell.length_c 12.993
+_cell.angle_gamma 120
+_space_group.name_Hall '-R 3 2"c'
+_symmetry_Int_Tables_number 167
+loop_
+_atom_site.type_symbol
+_atom_site.fract_x
+_atom_site.fract_y
+_atom_site.fract_z
+Al 0 0 0.3522
+O 0.3063 0 0.25
+"""
+_LENGTHS = """{"lattice": {"a": 4, "b": 4.1, "c": 5, "alpha": 90, "beta": 91.5, "gamma": 90}, "sites": [
+ {"species": [{"element": "Cs", "occu": 1}], "xyz": [0, 0, 0.1]}, {"species": [{"element": "Cl"}], "xyz": [2, 2, 2]}]}
+"""
 _POSCAR = """SrTiO3
 3.905
 1.0 0.0 0.0
@@ -162,6 +179,7 @@ def samples() -> list[Sample]:
     cifs = [s.to(fmt="cif") for s in structures]
     texts = {
         "listed.cif": _LISTED, "symbol.cif": _SYMBOL, "magnetic.mcif": _MAGNETIC,
+        "hall.cif": _HALL, "lengths.json": _LENGTHS,
         "two.cif": "data_global\n_publ_author 'A. B.'\n" + _SYMBOL + cifs[2], "P1.cif": cifs[0],
         "POSCAR": _POSCAR, "CONTCAR": _POSCAR_4, "frames.xyz": _XYZ + "\n" + _XYZ.replace("Cs", "K"),
         "one.extxyz": _XYZ, "structure.json": json.dumps(crystals[0]),

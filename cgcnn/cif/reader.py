@@ -9,7 +9,7 @@ from math import cos, inf, radians
 import numpy as np
 from gemmi import cif
 
-from ..cell import Cell, StructureError, checked_lattice, shortened
+from ..cell import Cell, StructureError, check_density, checked_lattice, shortened
 from ..formats import MAX_ENTRIES
 from .expansion import expand
 from .formula import formula_notes
@@ -98,6 +98,7 @@ def _read_block(block: cif.Block, columns: dict[str, list[str]], max_sites: int 
     notes: list[str] = []
     lattice = _lattice(block, notes)
     rows = read_rows(block, columns, lattice, notes)
+    check_density(lattice, len(rows), at_least=True)
     expanded = expand(block, read_symmetry(block, lattice, notes), rows, lattice, max_sites, notes)
     numbers = rows.numbers[expanded.row]
     labels = tuple([rows.labels[row] for row in expanded.row.tolist()])

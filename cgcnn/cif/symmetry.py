@@ -114,6 +114,7 @@ def _parsed_operations(listed: tuple[str, ...], centring: tuple[str, ...] = ()) 
     ops = [_triplet(text) for text in listed]
     if centring:
         ops = [c * op for c in map(_triplet, centring) for op in ops]
+    ops = list(dict.fromkeys(ops))
     identity = gemmi.Op("x,y,z")
     if identity not in ops:
         ops.insert(0, identity)
