@@ -37,7 +37,7 @@ def main() -> int:
 def show(report: Report) -> None:
     seen: dict[str, int] = {}
     for number, name, problem in report.wrong:
-        kind = problem.strip().splitlines()[-1][:90]
+        kind = problem.splitlines()[0][:90] if problem.startswith("hang") else problem.strip().splitlines()[-1][:90]
         seen[kind] = seen.get(kind, 0) + 1
         if seen[kind] <= 2:
             print(f"--- mutant {number}, {name!r}\n{problem}\n")

@@ -256,7 +256,8 @@ def _change(content: object, chance: Random) -> object:
             parent[key] = json.loads(json.dumps(other[at]))
         case 4:
             if isinstance(parent, list):
-                parent[key:key] = [parent[key]] * chance.choice((1, 3000))
+                often = 3000 if len(json.dumps(parent[key])) < 300 else 3
+                parent[key:key] = [parent[key]] * chance.choice((1, often))
             else:
                 parent[key] = [parent[key]]
     return content

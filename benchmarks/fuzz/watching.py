@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
 import resource
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TextIO
 
 import torch
 
@@ -14,7 +17,7 @@ from .mutations import mutant
 from .reading import problems
 
 _FURTHER = 4  # of so many mutants one is explained and exported, if it can be read
-_FIRST = 30.0  # seconds that the start of a process may take beyond the limit
+_FIRST = 30.0  # seconds that making a mutant, or the start of a process, may take beyond the limit
 
 
 @dataclass
@@ -41,32 +44,34 @@ def watch(
     context = multiprocessing.get_context("fork")
     while at < len(numbers):
         receiving, sending = context.Pipe(duplex=False)
-        child = context.Process(target=_work, args=(numbers[at:], seed, memory, sending), daemon=True)
-        child.start()
-        sending.close()
-        at = _listen(receiving, child, numbers, at, limit, report, told)
-        child.kill()
-        child.join()
+        with tempfile.TemporaryFile("w+") as stack:
+            work = (numbers[at:], seed, limit, memory, sending, stack)
+            child = context.Process(target=_work, args=work, daemon=True)
+            child.start()
+            sending.close()
+            at = _listen(receiving, child, numbers, at, limit, stack, report, told)
+            child.kill()
+            child.join()
     # Only now: a library that was used here would hang in a process forked from this one.
     report.wrong = [(number, name or mutant(seed, number).name, problem) for number, name, problem in report.wrong]
     return report
 
 
-def _listen(receiving, child, numbers, at, limit, report, told) -> int:
+def _listen(receiving, child, numbers, at, limit, stack: TextIO, report: Report, told) -> int:
     """Take answers until the process is done or has to be ended; -> place of the next mutant."""
-    patience = limit + _FIRST
     while at < len(numbers):
         try:
-            if not receiving.poll(patience):
-                report.wrong.append((numbers[at], "", f"hang: over {limit:g} s"))
+            if receiving.poll(_FIRST + limit):
+                receiving.recv()  # the mutant is made
+            if not receiving.poll(limit):
+                stack.seek(0)
+                report.wrong.append((numbers[at], "", f"hang: over {limit:g} s\n{stack.read()}"))
                 return at + 1
             seconds, megabytes, name, wrong = receiving.recv()
         except EOFError:
             child.join()
-            problem = f"exception: the process ended with {child.exitcode}"
-            report.wrong.append((numbers[at], "", problem))
+            report.wrong.append((numbers[at], "", f"exception: the process ended with {child.exitcode}"))
             return at + 1
-        patience = limit
         report.done += 1
         report.megabytes = max(report.megabytes, megabytes)
         report.wrong += [(numbers[at], name, problem) for problem in wrong]
@@ -76,15 +81,18 @@ def _listen(receiving, child, numbers, at, limit, report, told) -> int:
     return at
 
 
-def _work(numbers: Sequence[int], seed: int, memory: int, sending) -> None:
+def _work(numbers: Sequence[int], seed: int, limit: float, memory: int, sending, stack: TextIO) -> None:
     torch.set_num_threads(1)
     before = _kilobytes("VmSize")
     resource.setrlimit(resource.RLIMIT_AS, ((before + memory * 1024) * 1024,) * 2)
     for number in numbers:
         sample = mutant(seed, number)
+        sending.send(number)
+        faulthandler.dump_traceback_later(0.8 * limit, file=stack)
         start = time.perf_counter()
         wrong = problems(sample, further=number % _FURTHER == 0)
         seconds = time.perf_counter() - start
+        faulthandler.cancel_dump_traceback_later()
         sending.send((seconds, _kilobytes("VmHWM") >> 10, sample.name, wrong))
 
 
