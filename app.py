@@ -11,7 +11,7 @@ import streamlit as st
 def sidebar() -> None:
     """Model family and pooling head, each head with its validation error; both are kept in the URL."""
     # imported late: the page has its shape before torch is there
-    from pages.common import AUTOMATIC, HEADS, chosen_family, families
+    from pages.common import AUTOMATIC, HEADS, chosen_family, families, plain
 
     found = families()
     if not found:
@@ -28,14 +28,14 @@ def sidebar() -> None:
         )
         family, reason = chosen_family()
         if reason:
-            st.caption(f"**{family.capitalize()}** models: {reason}.")
+            st.caption(f"**{plain(family.capitalize())}** models: {plain(reason)}.")
         cards = found[family]
         heads = [head for head in HEADS if head in cards]
         st.radio(
             "Pooling head",
             heads,
             index=heads.index("linear") if "linear" in heads else 0,
-            captions=[error_caption(cards[head]) for head in heads],
+            captions=[plain(error_caption(cards[head])) for head in heads],
             key="head",
             bind="query-params",
             help="How atoms become one energy. Linear: the mean of one number per atom, so contributions are exact; "
@@ -43,7 +43,8 @@ def sidebar() -> None:
             "Aumann-Shapley values.",
         )
         target = cards[heads[0]].target
-        st.caption(f"Predicts **{target.short}**: {', '.join(filter(None, (target.label, target.unit)))}")
+        what = ", ".join(filter(None, (target.label, target.unit)))
+        st.caption(f"Predicts **{plain(target.short)}**: {plain(what)}")
 
 
 def error_caption(card) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from .cache import cache_folder
-from .cell import CLOSEST, Cell, StructureError
+from .cell import CLOSEST, Cell, StructureError, shortened
 from .graph import CrystalGraph, GraphSettings, PackedGraphs, build_graph
 from .perovskite import ROLES, site_roles
 from .sources import DatasetError, Source, open_source, read_cells, row_names
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # Part of the cache's key: to be raised when what is cached for the same file changes.
 _CACHE_VERSION = 3
 _ROWS_AT_ONCE = 1024
+_HOPELESS = 20_000  # unreadable rows in front of the first readable one, after which reading ends
 _CODE = {None: -1, **{role: i for i, role in enumerate(ROLES)}}
 
 
@@ -88,8 +89,7 @@ def load_dataset(
     target = find_target(source, target, prefer, needs_target)
     built = _cached_graphs(source, settings)
     if not len(built.graphs):
-        example = f"; the first: {built.unreadable[0][1]}" if built.unreadable else ""
-        raise DatasetError(f"no crystal in {source.name} could be read ({len(built.unreadable)} rows{example})")
+        raise DatasetError(_nothing_read(source, built.unreadable, len(built.unreadable)))
     ids, targets, split = [], [], []
     for chunk in source.chunks(_ROWS_AT_ONCE, crystals=False):
         ids += row_names(chunk, len(ids))
@@ -106,6 +106,11 @@ def load_dataset(
         volume=built.volume,
         unreadable=built.unreadable,
     )
+
+
+def _nothing_read(source: Source, unreadable: list[tuple[str, str]], rows: int) -> str:
+    example = f"; the first: {unreadable[0][1]}" if unreadable else ""
+    return f"no crystal in {shortened(source.name)} could be read ({rows} rows{example})"
 
 
 def split_by_formula(data: Dataset, val: float = 0.2) -> Dataset:
@@ -278,6 +283,8 @@ def _cached_graphs(source: Source, settings: GraphSettings) -> Built:
     parts, starts, start = [], [], 0
     for chunk in source.chunks(_ROWS_AT_ONCE):
         parts.append(build_rows(chunk, settings, start))
+        if start > _HOPELESS and not any(len(part.kept) for part in parts):
+            raise DatasetError(_nothing_read(source, parts[0].unreadable, start + len(chunk)))
         starts.append(start)
         start += len(chunk)
     built = _joined(parts, starts)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from math import hypot, prod
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from vesin import NeighborList
 
 # Edges of the same pair whose lengths differ by less carry the same message and are stored once.
 _SAME_LENGTH = 1e-6  # angstrom
+_MOST_BOXES = 100_000  # of the search for neighbours; vesin's own limit
 
 
 @dataclass(frozen=True)
@@ -110,9 +112,25 @@ def neighbours_within(lattice: np.ndarray, cart_coords: np.ndarray, cutoff: floa
     Shapes: lattice (3, 3) rows a b c, cart_coords (N, 3), angstrom
     -> centre (E,), neighbour (E,) int64, distance (E,) angstrom
     """
-    search = NeighborList(cutoff=cutoff, full_list=True, n_threads=1)
+    radius = _search_radius(lattice, cutoff)
+    search = NeighborList(cutoff=radius, full_list=True, n_threads=1)
     centre, neighbour, distance = search.compute(points=cart_coords, box=lattice, periodic=True, quantities="ijd")
+    if radius > cutoff:
+        near = distance <= cutoff
+        centre, neighbour, distance = centre[near], neighbour[near], distance[near]
     return centre.astype(np.int64), neighbour.astype(np.int64), distance
+
+
+def _search_radius(lattice: np.ndarray, cutoff: float) -> float:
+    """The cutoff, or more where vesin would sort a vast cell into more boxes of that size than it allows itself.
+
+    It then widens them all in proportion, down to 0 of them along a short edge, and divides by that.
+    """
+    lengths = [hypot(*row) for row in lattice.tolist()]
+    radius = cutoff
+    while prod(max(1.0, length / radius) for length in lengths) > _MOST_BOXES:
+        radius *= 1.5
+    return radius
 
 
 def build_graph(

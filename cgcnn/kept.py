@@ -67,10 +67,10 @@ def keep_files(files: Sequence[tuple[str, bytes]]) -> Path:
     if all(cifs):
         digest = hashlib.sha256()
         for name, content in sorted(files):
-            digest.update(f"{name}\0{len(content)}\0".encode() + content)
+            digest.update(f"{name}\0{len(content)}\0".encode("utf-8", "replace") + content)
         folder = cache_folder() / "data" / digest.hexdigest()[:24] / f"{len(files)} CIFs"
         for name, content in files:
-            _write(folder / (Path(name).name or "crystal.cif"), content)
+            _write(folder / file_name(name, "crystal.cif"), content)
         return folder
     if len(files) > 1:
         raise DatasetError(
@@ -82,7 +82,13 @@ def keep_files(files: Sequence[tuple[str, bytes]]) -> Path:
 def keep_file(name: str, content: bytes) -> Path:
     """Put a file into the cache, where it can be read again; the same content is kept once."""
     digest = hashlib.sha256(content).hexdigest()
-    return _write(cache_folder() / "data" / digest[:24] / (Path(name).name or "data"), content)
+    return _write(cache_folder() / "data" / digest[:24] / file_name(name, "data"), content)
+
+
+def file_name(name: str, otherwise: str) -> str:
+    """The name of an upload without folders and what no file system takes; its end, which tells the format, stays."""
+    last = "".join(letter for letter in Path(name).name if letter.isprintable() and letter not in '/\\:*?"<>|')
+    return last[-60:].lstrip(".") or otherwise
 
 
 def _write(file: Path, content: bytes) -> Path:

@@ -18,14 +18,32 @@ from pathlib import Path
 import numpy as np
 from pymatgen.core import Element, IStructure, Lattice, SiteCollection, Structure
 
-from .cell import CLOSEST, HEAVIEST, SYMBOLS, Cell, StructureError, too_many_sites, whole_atom, wrapped
+from .cell import (
+    CLOSEST,
+    HEAVIEST,
+    SENTENCE,
+    SYMBOLS,
+    Cell,
+    StructureError,
+    check_coordinates,
+    check_density,
+    checked_lattice,
+    printable,
+    shortened,
+    too_many_sites,
+    whole_atom,
+    whole_number,
+    wrapped,
+)
 from .cif import read_cif
 from .formats.poscar import looks_like_poscar, read_poscar
 from .formats.pymatgen_json import read_json
 from .formats.xyz import read_xyz
 
 DEFAULT_MAX_SITES = 1000
-_MAX_BYTES = 64 * 2**20  # of one unpacked file
+MAX_BYTES = 64 * 2**20  # of one unpacked file
+_LONGEST_NAME = 255  # characters, of a file
+_BEGINNING = 2**21  # characters, in which a CIF shows that it is one
 
 _ELEMENT = [None] + [Element(symbol) for symbol in SYMBOLS[1 : HEAVIEST + 1]]
 _FORMATS = "a CIF, a POSCAR, an extended XYZ file or pymatgen's JSON"
@@ -58,15 +76,19 @@ def read_file(path: str | Path, max_sites: int = DEFAULT_MAX_SITES) -> list[Crys
     path = Path(path)
     try:
         if path.is_dir():
-            return [Unreadable(path.name, f"{path} is a folder; name a file in it")]
-        if path.stat().st_size > _MAX_BYTES:
-            return [Unreadable(path.name, f"{path} has {path.stat().st_size >> 20} MB; split it, 64 MB is the limit")]
+            return [_unreadable(path, f"{path} is a folder; name a file in it")]
+        if path.stat().st_size > MAX_BYTES:
+            return [_unreadable(path, f"{path} has {path.stat().st_size >> 20} MB; split it, 64 MB is the limit")]
         data = path.read_bytes()
     except FileNotFoundError:
-        return [Unreadable(path.name, f"there is no file {path}; check the path")]
+        return [_unreadable(path, f"there is no file {path}; check the path")]
     except (OSError, ValueError) as error:
-        return [Unreadable(path.name, f"{path} cannot be opened: {getattr(error, 'strerror', None) or error}")]
+        return [_unreadable(path, f"{path} cannot be opened: {getattr(error, 'strerror', None) or error}")]
     return read_crystals(path.name, data, max_sites)
+
+
+def _unreadable(path: Path, reason: str) -> Unreadable:
+    return Unreadable(printable(path.name)[:_LONGEST_NAME], shortened(reason, SENTENCE))
 
 
 def read_crystals(name: str, data: bytes | str, max_sites: int = DEFAULT_MAX_SITES) -> list[Crystal | Unreadable]:
@@ -75,22 +97,24 @@ def read_crystals(name: str, data: bytes | str, max_sites: int = DEFAULT_MAX_SIT
     name: file name, or what to call a pasted text
     max_sites: larger cells are refused with a sentence
     """
+    shown = printable(name)[:_LONGEST_NAME] or "unnamed file"
     try:
-        text = (data if isinstance(data, str) else _decode(data)).lstrip("\ufeff")
-        if not text.strip():
+        text = _text(data)
+        if not text or text.isspace():
             raise StructureError(f"the file is empty; bring {_FORMATS}")
         entries = _reader(name, text)(text, max_sites)
     except StructureError as error:
-        return [Unreadable(name, str(error))]
+        return [Unreadable(shown, str(error))]
     several = len(entries) > 1
     found = []
     for entry, cell in entries:
-        source = f"{name} · {entry}" if several and entry else name
+        source = f"{shown} · {shortened(entry)}" if several and entry else shown
         try:
             if isinstance(cell, StructureError):
                 raise cell
             check_cell(cell, max_sites)
-            found.append(Crystal(source, cell_to_structure(cell), cell.notes))
+            notes = tuple(shortened(note, SENTENCE) for note in cell.notes)
+            found.append(Crystal(source, cell_to_structure(cell), notes))
         except StructureError as error:
             found.append(Unreadable(source, str(error)))
     return found
@@ -179,21 +203,12 @@ def check_cell(cell: Cell, max_sites: int | None = None) -> None:
         raise StructureError("there are no atoms; a crystal needs at least one")
     if max_sites is not None and n > max_sites:
         raise StructureError(too_many_sites(n, max_sites))
-    if not (np.isfinite(cell.lattice).all() and np.isfinite(cell.frac_coords).all()):
-        raise StructureError("the cell or a coordinate is not a finite number; correct the file")
+    checked_lattice(cell.lattice)
+    check_coordinates(cell.frac_coords, cell.labels)
     if cell.atomic_numbers.min() < 1 or cell.atomic_numbers.max() > HEAVIEST:
         z = next(z for z in cell.atomic_numbers.tolist() if not 1 <= z <= HEAVIEST)
         raise StructureError(f"Z = {z} is no element from H to Lr (Z = 103), the ones with features; replace it")
-    a, b, c = np.linalg.norm(cell.lattice, axis=1)
-    volume = abs(np.linalg.det(cell.lattice))
-    faces = np.linalg.norm(np.cross(cell.lattice[[1, 2, 0]], cell.lattice[[2, 0, 1]]), axis=1)
-    lengths = f"a, b, c = {a:.4g}, {b:.4g}, {c:.4g} angstrom"
-    if not volume > 1e-6 or not (volume / faces > CLOSEST / 2).all():
-        raise StructureError(f"the cell ({lengths}, volume {volume:.3g} cubic angstrom) is flat; correct its vectors")
-    if min(a, b, c) < CLOSEST:
-        raise StructureError(f"the cell edges {lengths} are too short for atoms; lengths must be in angstrom")
-    if max(a, b, c) > 1e4:
-        raise StructureError(f"the cell edges {lengths} are too long for a crystal; lengths must be in angstrom")
+    check_density(cell.lattice, n)
     _check_distances(cell)
 
 
@@ -223,16 +238,28 @@ _SIGNATURES = {
 }  # fmt: skip
 
 
+def _text(data: bytes | str) -> str:
+    """The text of a file, lines ended by line feeds. Raises StructureError for what is too large or no text."""
+    if len(data) > MAX_BYTES:
+        raise StructureError(f"the file has {len(data) >> 20} MB; split it, {MAX_BYTES >> 20} MB is the limit")
+    text = data if isinstance(data, str) else _decode(data)
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode()  # half of a surrogate pair is no letter
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.lstrip("\ufeff")
+
+
 def _decode(data: bytes) -> str:
     """Bytes -> text; UTF-8, UTF-16 with its mark, else Latin-1, which old crystallographic files use."""
     if data[:2] == b"\x1f\x8b":
         try:
             with gzip.open(io.BytesIO(data)) as file:
-                data = file.read(_MAX_BYTES + 1)
+                data = file.read(MAX_BYTES + 1)
         except (OSError, EOFError, zlib.error):
             raise StructureError("the gzip file is damaged; compress it again, or bring it unpacked") from None
-        if len(data) > _MAX_BYTES:
-            raise StructureError("the file unpacks to more than 64 MB; split it")
+        if len(data) > MAX_BYTES:
+            raise StructureError(f"the file unpacks to more than {MAX_BYTES >> 20} MB, which is the limit; split it")
     for signature, what in _SIGNATURES.items():
         if data.startswith(signature):
             raise StructureError(f"this is {what}, not a crystal structure; bring {_FORMATS}")
@@ -249,13 +276,13 @@ def _decode(data: bytes) -> str:
 def _reader(name: str, text: str) -> Callable:
     """The function that reads this text: (text, max_sites) -> list of (entry name, Cell or StructureError)."""
     lines = text.split("\n", 8)
-    if text.lstrip().startswith(("{", "[")):
+    if text.lstrip()[:1] in ("{", "["):
         return read_json
     if looks_like_poscar(lines):
         return read_poscar
-    if re.fullmatch(r"\s*\d+\s*", lines[0]):
+    if whole_number(lines[0], digits=4000) is not None:
         return read_xyz
-    if re.search(r"(?im)^\s*(data_|loop_\s*$|_cell[_.]|_atom_site[_.]|#\\#CIF)", text):
+    if re.search(r"(?im)^[ \t]*(data_|loop_[ \t]*$|_cell[_.]|_atom_site[_.]|#\\#CIF)", text[:_BEGINNING]):
         return read_cif
     lower = name.lower().removesuffix(".gz")
     if lower.endswith((".cif", ".mcif", ".mmcif")):
@@ -266,5 +293,5 @@ def _reader(name: str, text: str) -> Callable:
         return read_xyz
     if lower.endswith(".json"):
         return read_json
-    begins = " ".join(text.split())[:30]
+    begins = shortened(text, 30)
     raise StructureError(f"'{begins}' does not begin like any format that is read here; bring {_FORMATS}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from cgcnn.cell import shortened
 from cgcnn.contributions import Contributions, explain
 from cgcnn.model import Card, Model, ModelError, bundled, load_model
 from cgcnn.model_choice import Choice, fitting_family
@@ -148,9 +149,20 @@ def _leave_for_crystal_page() -> None:
     st.switch_page(CRYSTAL_PAGE, query_params={})
 
 
-def plain(text: str) -> str:
-    """Text from a file as Markdown shows it literally."""
-    return re.sub(r"([\\`*_{}\[\]()#+\-.!|~$<>:&])", r"\\\1", " ".join(text.split())[:400])
+# What Streamlit replaces after the Markdown is read, when backslashes are gone: icons, arrows and dashes, and links.
+_REPLACED = re.compile(r":(?=material/|streamlit:)|(?<!\S)[-<>~](?=(?:-|=|->|>)(?!\S))")
+_LINKED = re.compile(r":(?=//)|www(?=\.)|@", re.IGNORECASE)
+_UNSEEN = "\N{WORD JOINER}"
+
+
+def plain(text: str, links: bool = False) -> str:
+    """Text from a file or an address as Markdown shows it literally, in one line; for every text that is not ours.
+
+    links: addresses in it may be clicked; for citations, not for what was uploaded
+    """
+    text = _REPLACED.sub(rf"\g<0>{_UNSEEN}", shortened(text, 400))
+    text = text if links else _LINKED.sub(rf"\g<0>{_UNSEEN}", text)
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!|~$<>:&])", r"\\\1", text)
 
 
 def is_dark() -> bool:

@@ -47,6 +47,7 @@ from pages.crystal_tabs.shown import Shown
 
 SCENE_HEIGHT = 500  # px
 SUPERCELLS = {"1×1×1": (1, 1, 1), "2×2×1": (2, 2, 1), "2×2×2": (2, 2, 2), "3×3×3": (3, 3, 3)}
+FEW, MOST_REASONS = 4, 200  # of files that cannot be read: shown at once, and listed
 MOST_DRAWN = 3000  # sites of a supercell that a browser still turns smoothly
 
 
@@ -86,9 +87,7 @@ def choose_crystal() -> Crystal:
         found = read("pasted text", text)
     else:
         found = [Crystal(example, examples()[example])]
-    for item in found:
-        if isinstance(item, Unreadable):
-            st.error(f"**{plain(item.source)}**: {plain(item.reason)}")
+    show_reasons([item for item in found if isinstance(item, Unreadable)])
     crystals = [item for item in found if isinstance(item, Crystal)]
     if not crystals:
         st.stop()
@@ -104,6 +103,18 @@ def choose_crystal() -> Crystal:
     for note in crystal.notes:
         st.caption(f"{plain(crystal.source)}: {plain(note)}")
     return with_swaps(crystal)
+
+
+def show_reasons(items: list[Unreadable]) -> None:
+    """Why files cannot be read, in one box that leaves the page to the crystal, however many there are."""
+    lines = [f"**{plain(item.source)}**: {plain(item.reason)}" for item in items]
+    if lines:
+        st.error("\n\n".join(lines[:FEW]))
+    if lines[FEW:]:
+        with st.expander(f"{len(lines) - FEW} more cannot be read"):
+            st.caption("\n\n".join(lines[FEW:MOST_REASONS]))
+            if lines[MOST_REASONS:]:
+                st.caption(f"and {len(lines) - MOST_REASONS} others")
 
 
 def space_member(formula: str) -> Crystal | Unreadable:
@@ -186,10 +197,11 @@ def about(card: Card, hash_: str) -> None:
         target = card.target
         stable = "Negative is stable." if target.unit == "eV/atom" else ""
         measured = card.mae == card.mae
-        error = f"validation MAE {card.mae:.3f} {target.unit}" if measured else "errors not measured"
+        error = f"validation MAE {card.mae:.3f} {plain(target.unit)}" if measured else "errors not measured"
         st.markdown(
-            f"**{target.short}**: {with_unit(target.label, target.unit)}. {stable}\n\n"
-            f"Model **{card.name}**, {card.head} pooling, hash `{hash_}`, {error}.\n\n{card.citation}"
+            f"**{plain(target.short)}**: {plain(with_unit(target.label, target.unit))}. {stable}\n\n"
+            f"Model **{plain(card.name)}**, {card.head} pooling, hash `{hash_}`, {error}.\n\n"
+            f"{plain(card.citation, links=True)}"
         )
 
 
@@ -232,7 +244,7 @@ def main() -> None:
         with help_:
             about(card, model.hash)
         if result.doubt:
-            st.markdown(f":orange[:material/warning: {result.doubt}]")
+            st.markdown(f":orange[:material/warning: {plain(result.doubt)}]")
         distinct = orbits(facts, result)
         figure = site_bars(
             [f"{o.name} ({o.role or o.wyckoff})" for o in distinct],
@@ -248,7 +260,7 @@ def main() -> None:
         st.plotly_chart(figure, theme=None, key=f"bars {key} {card.name}", config={"displayModeBar": False})
         st.caption(result.reference_note)
         if is_converted(card):
-            st.caption(shells(both_ways(card.name, model.hash, key, crystal), result.energy_unit))
+            st.caption(plain(shells(both_ways(card.name, model.hash, key, crystal), result.energy_unit)))
         table = site_table(facts, result)
         number = st.column_config.NumberColumn
         formats = {with_unit(name, result.unit): "%+.3f" for name in ("relative", "raw")}

@@ -14,6 +14,7 @@ from cgcnn.datasets import DatasetError
 from cgcnn.kept import SPACE_FILE, keep_files, kept_scores, kept_space_scores
 from cgcnn.model import Card, model_folder
 from cgcnn.scoring import Scores, load_scores
+from cgcnn.sources.collections import files_below
 from pages.common import log, model_cards, model_named
 
 # Options are their own labels, since those stand in the URL.
@@ -96,7 +97,7 @@ def scores_at(path: str, card: Card) -> Scores:
         return load_scores(place)
     if not place.exists():
         raise DatasetError(f"there is nothing at {path!r}; check the path")
-    if place.is_dir() and not any(place.rglob("*.[cC][iI][fF]*")):
+    if place.is_dir() and not any(".cif" in file.name.lower() for file in files_below(place)):
         raise DatasetError(f"{path} is neither a folder that `score` wrote nor one of CIFs")
     state = place.stat()
     identity = ("path", str(place.resolve()), state.st_mtime_ns, state.st_size)

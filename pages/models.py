@@ -55,7 +55,7 @@ def headline(card: Card) -> None:
     st.html(f"{STYLE}<div class='cg-facts'>{''.join(facts)}</div>")
     split = card.data.get("split", {})
     told = [
-        f"Predicts **{card.target.short}**, {card.target.label}, {card.target.unit}",
+        f"Predicts **{plain(card.target.short)}**, {plain(card.target.label)}, {plain(card.target.unit)}",
         f"{card.members} network{'s' if card.members > 1 else ''} of {card.parameters:,} parameters",
     ]
     if split:
@@ -72,7 +72,7 @@ def made_of(card: Card) -> str:
     """Data, credit and settings of the training as Markdown."""
     training, network = card.training, card.network
     lines = [
-        f"**Data** {plain(str(card.data.get('file', 'unknown')))}. {plain(card.data.get('credit', ''))}",
+        f"**Data** {plain(str(card.data.get('file', 'unknown')))}. {plain(card.data.get('credit', ''), links=True)}",
         "**Split** by reduced formula; `val` also decided when to stop the training.",
         f"**Network** {network.get('convolutions')} convolutions ({network.get('form')}) of {network.get('width')} "
         f"features, {card.graph.get('neighbours')} neighbours and the rest of their shell.",
@@ -84,7 +84,7 @@ def made_of(card: Card) -> str:
         )
     if card.gauge:
         lines.append(f"**Zero of contributions** {plain(card.gauge['note'])}")
-    return "\n\n".join([*lines, plain(card.citation)])
+    return "\n\n".join([*lines, plain(card.citation, links=True)])
 
 
 def accuracy_row(card: Card) -> None:

@@ -27,7 +27,7 @@ def atomic_numbers(block: cif.Block, types: list[str] | None, labels: list[str] 
                 text, is_type = labels[i], False
             if formula is None:
                 formula = frozenset(read_formula(block) or ())
-            z, note = _element(cif.as_string(text), is_type, formula)
+            z, note = _element(cif.as_string(text)[:100], is_type, formula)
             if note:
                 notes.append(note)
         numbers.append(z)
@@ -45,7 +45,7 @@ def _element(text: str, is_type: bool, formula: frozenset[str]) -> tuple[int, st
     letters = found[1] if found else ""
     low = letters.lower()
     if low in _WATER_OXYGEN:
-        return 8, f"{text} was read as O; its hydrogen atoms are not listed"
+        return 8, f"{shortened(text)} was read as O; its hydrogen atoms are not listed"
     if low in ("d", "t") or (not is_type and re.match(r"[DdTt]\d", text)):
         return 1, f"{HYDROGEN_ISOTOPES[letters[0].upper()]} was read as hydrogen"
     two, one = letters[:2].capitalize(), letters[:1].upper()
@@ -60,7 +60,7 @@ def _element(text: str, is_type: bool, formula: frozenset[str]) -> tuple[int, st
     if is_type and len(letters) > 2 or not choices:
         raise StructureError(_unknown_element(text))
     guessed = is_type and len(letters) != len(choices[0])
-    return atomic_number(choices[0]), f"{text} was read as {choices[0]}" if guessed else ""
+    return atomic_number(choices[0]), f"{shortened(text)} was read as {choices[0]}" if guessed else ""
 
 
 def _unknown_element(text: str) -> str:

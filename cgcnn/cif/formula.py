@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 from gemmi import cif
 
-from ..cell import ATOMIC_NUMBER, HYDROGEN_ISOTOPES, SYMBOLS
+from ..cell import ATOMIC_NUMBER, HYDROGEN_ISOTOPES, SYMBOLS, shortened
 from .values import known_value
 
 _FORMULA = ("_chemical_formula_sum", "_chemical_formula.sum")
@@ -21,7 +21,7 @@ def read_formula(block: cif.Block) -> dict[str, float] | None:
         return None
     formula: Counter[str] = Counter()
     for part in text.replace("'", "").split():
-        found = re.fullmatch(r"([A-Z][a-z]?)(\d*\.?\d*)", part)
+        found = re.fullmatch(r"([A-Z][a-z]?)(\d{0,9}\.?\d{0,9})", part)
         symbol = found[1] if found else ""
         if symbol in HYDROGEN_ISOTOPES:
             symbol = "H"
@@ -40,7 +40,7 @@ def formula_notes(block: cif.Block, numbers: np.ndarray) -> list[str]:
     units = {symbol: atoms[symbol] / amount if amount else 0.0 for symbol, amount in formula.items()}
     z = max(units.values())
     if set(atoms) != set(formula) or min(units.values()) < 0.99 * z:
-        text = known_value(block, *_FORMULA)
+        text = shortened(known_value(block, *_FORMULA), 80)
         return [f"the file's formula is {text} but the listed atoms give {_formula_text(atoms)}"]
     stated = cif.as_number(known_value(block, "_cell_formula_units_Z", "_cell.formula_units_Z"))
     if not stated > 0 or abs(stated - z) <= 0.01 * z:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from gemmi import cif
 
-from ..cell import FULL_OCCUPANCY, SYMBOLS, StructureError
+from ..cell import FULL_OCCUPANCY, SYMBOLS, StructureError, check_coordinates, shortened, too_many_sites
 from .elements import atomic_numbers
 from .values import first_few, to_number
 
@@ -34,12 +34,17 @@ class Rows:
         return len(self.labels)
 
 
-def atom_columns(block: cif.Block) -> dict[str, list[str]] | None:
-    """The atom list as columns of raw values, keys in lower case without `_atom_site_`; None where there is none."""
+def atom_columns(block: cif.Block, max_sites: int | None = None) -> dict[str, list[str]] | None:
+    """The atom list as columns of raw values, keys in lower case without `_atom_site_`; None where there is none.
+
+    Raises StructureError where it is longer than max_sites.
+    """
     for coordinate in ("_atom_site_fract_x", "_atom_site.fract_x", "_atom_site_Cartn_x", "_atom_site.Cartn_x"):
         column = block.find_loop(coordinate)
         if column:
             loop = column.get_loop()
+            if max_sites is not None and loop.length() > max_sites:
+                raise StructureError(too_many_sites(loop.length(), max_sites))
             tags, values = loop.tags, loop.values
             return {tag[11:].lower(): values[i :: len(tags)] for i, tag in enumerate(tags)} if values else None
         if block.find_value(coordinate):  # one atom, written without a loop
@@ -50,7 +55,7 @@ def atom_columns(block: cif.Block) -> dict[str, list[str]] | None:
 
 def no_atoms(block: cif.Block) -> StructureError:
     """Why a block has no `atom_columns`."""
-    name = f"data_{block.name.strip()}"
+    name = shortened(f"data_{block.name.strip()}")
     if block.find_loop("_atom_site_label") or block.find_loop("_atom_site_type_symbol"):
         return StructureError(f"the atoms in {name} have no coordinates; _atom_site_fract_x, _y and _z are needed")
     return StructureError(f"{name} lists no atoms; a crystal needs a loop with _atom_site_fract_x, _y and _z")
@@ -76,7 +81,7 @@ def _without_dummies(columns: dict[str, list[str]], notes: list[str]) -> dict[st
         return columns
     if all(dummy):
         raise StructureError("the file lists dummy atoms only; a crystal needs at least one real atom")
-    names = columns.get("label") or columns["type_symbol"]
+    names = map(cif.as_string, columns.get("label") or columns["type_symbol"])
     notes.append("dummy atoms left out: " + first_few(name for name, out in zip(names, dummy, strict=True) if out))
     return {key: [v for v, out in zip(column, dummy, strict=True) if not out] for key, column in columns.items()}
 
@@ -94,7 +99,8 @@ def _coordinates(block, columns, labels, lattice, notes) -> np.ndarray:
     coords = np.array([[as_number(v) for v in column] for column in raw]).T
     if np.isnan(coords.sum()):
         for row, axis in np.argwhere(np.isnan(coords)):
-            coords[row, axis] = to_number(raw[axis][row], f"coordinate {'xyz'[axis]} of site {labels[row]}")
+            coords[row, axis] = to_number(raw[axis][row], f"coordinate {'xyz'[axis]} of site {shortened(labels[row])}")
+    check_coordinates(coords, labels)
     if kind == "cartn":
         return _cartesian_to_fractional(block, coords, lattice, notes)
     return _snap_sixths(coords, raw)
@@ -108,9 +114,15 @@ def _cartesian_to_fractional(block, coords, lattice, notes) -> np.ndarray:
         matrix = np.array([[to_number(v, f"{tag}matrix") for v in row] for row in raw])
         shift = np.array([to_number(block.find_value(f"{tag}vector_{i}") or "0", f"{tag}vector") for i in "123"])
         if abs(np.linalg.det(matrix)) > 1e-9:  # the file defines cart = M frac + v
-            return np.linalg.solve(matrix, (coords - shift).T).T
+            return _fractional(matrix, coords - shift)
     notes.append("cartesian coordinates were read with a along x and b in the xy plane")
-    return np.linalg.solve(lattice.T, coords.T).T
+    return _fractional(lattice.T, coords)
+
+
+def _fractional(matrix: np.ndarray, coords: np.ndarray) -> np.ndarray:
+    frac = np.linalg.solve(matrix, coords.T).T
+    check_coordinates(frac)
+    return frac
 
 
 def _snap_sixths(frac: np.ndarray, raw: list[list[str]]) -> np.ndarray:
@@ -124,7 +136,7 @@ def _snap_sixths(frac: np.ndarray, raw: list[list[str]]) -> np.ndarray:
     if not close.any():
         return frac
     for row, axis in np.argwhere(close).tolist():
-        decimals = re.fullmatch(r"[+-]?\d*\.(\d{3,})", raw[axis][row].strip("'\""))
+        decimals = re.fullmatch(r"[+-]?\d*\.(\d{3,99})", raw[axis][row].strip("'\""))
         if decimals:
             unit = 10.0 ** -len(decimals[1])
             excess = abs(frac[row, axis]) - abs(sixths[row, axis])

@@ -11,7 +11,7 @@ import gemmi
 import numpy as np
 from gemmi import cif
 
-from ..cell import StructureError, shortened
+from ..cell import StructureError, shortened, whole_number
 from .values import known_value
 
 _LISTED_OPERATIONS = (
@@ -44,6 +44,10 @@ _NUMBER = (
     "_symmetry.Int_Tables_number",
 )
 
+# Their images are compared pair by pair: a list without end must cost neither time nor memory.
+_MOST_OPERATIONS = 1000
+_LONGEST_OPERATION = 200  # characters
+
 
 @dataclass(frozen=True, eq=False)
 class Operations:
@@ -64,11 +68,18 @@ def read_symmetry(block: cif.Block, lattice: np.ndarray, notes: list[str]) -> li
     given. Raises StructureError for operations that cannot be read or do not fit the cell.
     """
     for tag in _LISTED_OPERATIONS:
-        listed = [v for v in block.find_values(tag) if not cif.is_null(v)]
+        column = block.find_values(tag)
+        centring = block.find_values("_space_group_symop_magn_centering.xyz") if "magn" in tag else ()
+        _check_count(len(column) * max(1, len(centring)))
+        listed = [v for v in column if not cif.is_null(v)]
         if not listed:
             continue
+        if max(map(len, listed)) > _LONGEST_OPERATION:
+            raise StructureError(
+                f"a symmetry operation has over {_LONGEST_OPERATION} characters, which is the limit; "
+                "write it like -x,y+1/2,-z"
+            )
         if len(listed) > 1 or listed[0].replace(" ", "").strip("'\"").lower() != "x,y,z":
-            centring = block.find_values("_space_group_symop_magn_centering.xyz") if "magn" in tag else ()
             operations = _parsed_operations(tuple(listed), tuple(centring))
             _check_metric(operations, lattice, notes)
         else:
@@ -90,11 +101,20 @@ def read_symmetry(block: cif.Block, lattice: np.ndarray, notes: list[str]) -> li
 # --- listed operations ------------------------------------------------------------------------------------------------
 
 
+def _check_count(operations: int) -> None:
+    if operations > _MOST_OPERATIONS:
+        raise StructureError(
+            f"the file lists {operations} symmetry operations and the limit is {_MOST_OPERATIONS}; no group of a "
+            "conventional cell has more than 192, so list those, or the atoms of the whole cell"
+        )
+
+
 @lru_cache(maxsize=256)
 def _parsed_operations(listed: tuple[str, ...], centring: tuple[str, ...] = ()) -> Operations:
     ops = [_triplet(text) for text in listed]
     if centring:
         ops = [c * op for c in map(_triplet, centring) for op in ops]
+    ops = list(dict.fromkeys(ops))
     identity = gemmi.Op("x,y,z")
     if identity not in ops:
         ops.insert(0, identity)
@@ -107,6 +127,8 @@ def _triplet(raw: str) -> gemmi.Op:
     if len(parts) == 4 and re.fullmatch(r"[+-]?1", parts[3]):  # time reversal of a magnetic group
         parts.pop()
     try:
+        if re.search(r"[hklabc]", text, re.IGNORECASE):  # gemmi reads these too: reciprocal space, changes of basis
+            raise ValueError(text)
         return gemmi.Op(",".join(parts).lower())
     except (RuntimeError, ValueError):
         raise StructureError(f"'{shortened(text)}' is no symmetry operation; write it like -x,y+1/2,-z") from None
@@ -126,12 +148,12 @@ def _compare_with_symbol(block: cif.Block, operations: Operations, notes: list[s
     symbol = known_value(block, *_HERMANN_MAUGUIN)
     if not symbol or symbol in ("P 1", "P1"):
         return
-    settings = _settings(symbol)
+    settings = _settings(symbol[:100])
     orders = {len(list(group.operations())) for group in settings}
     if orders and len(operations) not in orders:
         notes.append(
-            f"the file names {symbol}, which has {max(orders)} symmetry operations, but lists {len(operations)}; "
-            "the listed ones were used"
+            f"the file names {shortened(symbol)}, which has {max(orders)} symmetry operations, "
+            f"but lists {len(operations)}; the listed ones were used"
         )
 
 
@@ -142,13 +164,13 @@ def _from_symbol(block: cif.Block, lattice: np.ndarray) -> list[Operations]:
     """The groups that symbols and number of the block may mean, P 1 where it has none."""
     hall = known_value(block, *_HALL)
     if hall:
-        operations = _from_hall(hall.replace("_", " "), hall)
+        operations = _from_hall(hall[:100].replace("_", " "), shortened(hall))
         if operations is not None:
             return [operations]
     symbol, number = known_value(block, *_HERMANN_MAUGUIN), known_value(block, *_NUMBER)
-    settings = _settings(symbol) if symbol else ()
+    settings = _settings(symbol[:100]) if symbol else ()
     if not settings and number:
-        if not number.isdigit() or not 1 <= int(number) <= 230:
+        if not 1 <= (whole_number(number) or 0) <= 230:
             raise StructureError(f"space group number '{shortened(number)}' does not exist; it must be 1 to 230")
         settings = _settings(gemmi.find_spacegroup_by_number(int(number)).hm)
     if not settings:

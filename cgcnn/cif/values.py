@@ -32,14 +32,15 @@ def to_number(raw: str, what: str) -> float:
     number = cif.as_number(text)
     if number == number:
         return number
-    fraction = re.fullmatch(r"([+-]?\d+)/(\d+)", text)
+    fraction = re.fullmatch(r"([+-]?\d{1,9})/(\d{1,9})", text, re.ASCII)
     if fraction and int(fraction[2]):
         return int(fraction[1]) / int(fraction[2])
-    hint = "use a point as decimal sign" if re.fullmatch(r"[+-]?\d*,\d+(\(\d+\))?", text) else "write a decimal number"
+    comma = re.fullmatch(r"[+-]?\d{0,20},\d{1,20}(\(\d{1,9}\))?", text)
+    hint = "use a point as decimal sign" if comma else "write a decimal number"
     raise StructureError(f"{what} is '{shortened(text)}', which is not a number; {hint}")
 
 
 def first_few(names: Iterable[str], limit: int = 5) -> str:
     """'A, B', or 'A, B, C, D, E and 3 more'."""
     names = list(names)
-    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
+    return ", ".join(map(shortened, names[:limit])) + (f" and {len(names) - limit} more" if len(names) > limit else "")

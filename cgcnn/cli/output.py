@@ -25,8 +25,10 @@ def note(text: str) -> None:
 def report_unreadable(data) -> None:
     """Say how many rows of a `datasets.Dataset` are left out, and why the first of them is."""
     if data.unreadable:
+        from ..cell import printable  # imported late: it needs numpy
+
         name, reason = data.unreadable[0]
-        note(f"{len(data.unreadable)} rows cannot be read and are left out; the first, {name}: {reason}")
+        note(f"{len(data.unreadable)} rows cannot be read and are left out; the first, {printable(name)}: {reason}")
 
 
 @contextmanager

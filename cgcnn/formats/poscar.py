@@ -12,10 +12,14 @@ from ..cell import (
     Cell,
     StructureError,
     cell_of,
+    checked_lattice,
     shortened,
     too_many_sites,
-    with_volume,
+    whole_number,
 )
+from . import check_line
+
+_HEAD = 50  # more lines than stand before the atoms
 
 
 def looks_like_poscar(lines: list[str]) -> bool:
@@ -24,12 +28,14 @@ def looks_like_poscar(lines: list[str]) -> bool:
 
 def read_poscar(text: str, max_sites: int) -> list[tuple[str, Cell | StructureError]]:
     """VASP 4 and 5 format, scaled, selective dynamics, direct or cartesian."""
-    lines = text.splitlines()
+    lines = text.split("\n", max_sites + _HEAD)[: max_sites + _HEAD]
+    for number, line in enumerate(lines, start=1):
+        check_line(number, line)
 
     def numbers_of(index: int, what: str, count: int = 3) -> list[float]:
         values = _floats(lines[index], count) if index < len(lines) else None
         if values is None:
-            shown = f"'{lines[index].strip()[:40]}'" if index < len(lines) else "the end of the file"
+            shown = f"'{shortened(lines[index])}'" if index < len(lines) else "the end of the file"
             raise StructureError(f"line {index + 1} of the POSCAR should hold {what} but is {shown}; correct it")
         return values
 
@@ -40,15 +46,15 @@ def read_poscar(text: str, max_sites: int) -> list[tuple[str, Cell | StructureEr
         scale = np.cbrt(-scale / volume) if volume > 0 else np.ones(1)
     if not (scale > 0).all():
         raise StructureError(f"the scaling factor in line 2 of the POSCAR is '{shortened(lines[1])}'; it must not be 0")
-    lattice = lattice * scale
+    lattice = checked_lattice(lattice * scale)
 
     at = 5
     words = _words(lines, at)
     names = None
-    if words and not words[0].isdigit():
+    if words and not _is_count(words[0]):
         names, at = words, at + 1
         words = _words(lines, at)
-    if not words or not all(w.isdigit() for w in words):
+    if not words or not all(map(_is_count, words)):
         raise StructureError(f"line {at + 1} of the POSCAR should hold numbers of atoms, such as '1 1 3'; correct it")
     counts = [int(w) for w in words]
     total = sum(counts)
@@ -61,7 +67,7 @@ def read_poscar(text: str, max_sites: int) -> list[tuple[str, Cell | StructureEr
     at += 1
     coords = np.array([numbers_of(at + i, "the coordinates of an atom") for i in range(total)]).reshape(-1, 3)
     symbols, notes = _symbols(lines, names, counts, at)
-    frac = np.linalg.solve(with_volume(lattice).T, (coords * scale).T).T if cartesian else coords
+    frac = np.linalg.solve(lattice.T, (coords * scale).T).T if cartesian else coords
     return [("", cell_of(lattice, symbols, frac, notes))]
 
 
@@ -90,7 +96,7 @@ def _symbols(lines, names, counts, first_atom) -> tuple[list[str], tuple[str, ..
 
 def _floats(line: str, count: int) -> list[float] | None:
     """The first `count` numbers of a line (1.0d0 counts), None where there are fewer."""
-    words = line.split()[:count]
+    words = line[:1000].split(None, count)[:count]
     try:
         return [float(w.lower().replace("d", "e")) for w in words] if len(words) == count else None
     except ValueError:
@@ -98,7 +104,11 @@ def _floats(line: str, count: int) -> list[float] | None:
 
 
 def _words(lines: list[str], index: int) -> list[str]:
-    return re.split(r"[!#]", lines[index])[0].split() if index < len(lines) else []
+    return re.split(r"[!#]", lines[index], maxsplit=1)[0].split() if index < len(lines) else []
+
+
+def _is_count(word: str) -> bool:
+    return whole_number(word) is not None
 
 
 def _first_letter(lines: list[str], index: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from .style import template, theme
+from .style import literal, template, theme
 
 CARD_HEIGHT = 300  # px, of every figure in a row
 _MARGIN = dict(l=4, r=8, t=8, b=4)
@@ -18,7 +18,7 @@ def parity_map(parity: dict, unit: str, *, dark: bool = False, height: int = CAR
 
     parity: "low", "high", "bins", and of the filled squares "target", "predicted" (column, row) and "crystals"
     """
-    look = theme(dark)
+    look, unit = theme(dark), literal(unit)
     bins, low, high = parity["bins"], parity["low"], parity["high"]
     count = np.zeros((bins, bins))
     count[parity["predicted"], parity["target"]] = parity["crystals"]
@@ -46,7 +46,7 @@ def learning_curves(
     curves: Sequence[Sequence[float]], unit: str, *, dark: bool = False, height: int = CARD_HEIGHT
 ) -> go.Figure:
     """Validation MAE after every epoch, one line a network; logarithmic."""
-    look = theme(dark)
+    look, unit = theme(dark), literal(unit)
     figure = go.Figure()
     dashes = ("solid", "dash", "dot", "dashdot", "longdash")
     for i, curve in enumerate(curves):
@@ -72,7 +72,7 @@ def calibration_plot(
 
     sd: (B,) mean error bar; error: (B,) absolute error that 68 % of them stay below; equal would be perfect
     """
-    look = theme(dark)
+    look, unit = theme(dark), literal(unit)
     ends = [0.8 * min(*sd, *error), 1.25 * max(*sd, *error)]
     ticks = [t for t in (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2) if ends[0] <= t <= ends[1]]
     figure = go.Figure(
@@ -98,8 +98,9 @@ def compared_errors(
     *, dark: bool = False, height: int = CARD_HEIGHT,
 ) -> go.Figure:  # fmt: skip
     """Mean absolute errors of several models as dots on one logarithmic line each; ours filled."""
-    look = theme(dark)
+    look, unit = theme(dark), literal(unit)
     colours = [look.accent if own else look.muted for own in ours]
+    names = [literal(name) for name in names]
     rows = list(range(len(names)))
     low = min(values) / 1.25
     figure = go.Figure()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from .style import contribution_colours, signed, template, theme
+from .style import contribution_colours, literal, signed, template, theme
 
 _ROW = 38  # px, of a distribution
 _ONE_ROW = 60  # symbols of elements below a ranking
@@ -66,7 +66,7 @@ def ranking(
         margin=dict(l=4, r=4, t=8, b=4),
         xaxis=dict(tickvals=places, ticktext=names, showgrid=False, zeroline=False, fixedrange=True,
                    tickangle=0, tickfont_size=11 if len(symbols) <= _ONE_ROW else 10, range=[-0.7, len(symbols) - 0.3]),
-        yaxis=dict(title_text=axis_title, fixedrange=True),
+        yaxis=dict(title_text=literal(axis_title), fixedrange=True),
     )  # fmt: skip
 
 
@@ -140,7 +140,7 @@ def distributions(
     return figure.update_layout(
         template=template(dark), height=46 + _ROW * rows, bargap=0, barmode="overlay", hovermode="closest",
         margin=dict(l=4, r=8, t=4, b=4),
-        xaxis=dict(title_text=axis_title, range=list(span), fixedrange=True),
+        xaxis=dict(title_text=literal(axis_title), range=list(span), fixedrange=True),
         yaxis=dict(tickvals=[-r + 0.2 for r in range(len(groups))], ticktext=labels, showgrid=False, zeroline=False,
                    range=[-rows + 0.62, 0.88], fixedrange=True),
     )  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from .style import signed, template, theme
+from .style import literal, signed, template, theme
 
 _MOST_ROWS = 12  # distinct sites that still get a row each
 _ROW, _HEAD_AND_FOOT = 46, 62  # px
@@ -34,6 +34,7 @@ def head_bars(
     limit: the axis is at least that long on both sides, so that two crystals compare
     """
     look, colours = theme(dark), head_colours(dark)
+    unit, axis_title = literal(unit), literal(axis_title)
     upright = len(labels) > _MOST_ROWS
     places = np.arange(len(labels))
     width = 0.74 / len(values)

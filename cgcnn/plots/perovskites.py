@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from .style import Theme, contribution_colours, plotly_colour_scale, signed, template, theme
+from .style import Theme, contribution_colours, literal, plotly_colour_scale, signed, template, theme
 
 MAP_HEIGHT = 570  # px
 _TICK_SIZE = 9.5  # px, of 52 symbols on an axis
@@ -45,7 +45,7 @@ def space_map(
             z=np.where(np.isfinite(values), np.round(values, 4), None), zmin=-limit, zmax=limit,
             colorscale=plotly_colour_scale(), hoverinfo="skip",
             colorbar=dict(
-                title=dict(text=bar_title, side="right", font=dict(size=12, color=look.muted)), thickness=11,
+                title=dict(text=literal(bar_title), side="right", font=dict(size=12, color=look.muted)), thickness=11,
                 tickvals=[-limit, -limit / 2, 0, limit / 2, limit], outlinewidth=0, xpad=6, ypad=0,
                 ticktext=[signed(v, digits) for v in (-limit, -limit / 2, 0, limit / 2, limit)],
             ),
@@ -268,5 +268,5 @@ def energy_histogram(
     return figure.update_layout(
         template=template(dark), height=height, barmode="overlay", bargap=0, showlegend=True,
         legend=dict(x=1, y=1, xanchor="right", yanchor="top", bgcolor="rgba(0,0,0,0)"),
-        xaxis_title_text=axis_title, yaxis_title_text="share, %",
+        xaxis_title_text=literal(axis_title), yaxis_title_text="share, %",
     )  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from .style import SELECTED, contribution_colours, signed, template, theme
+from .style import SELECTED, contribution_colours, literal, signed, template, theme
 
 FIGURE_HEIGHT = 190  # px, of every figure in a row
 _MOST_ROWS = 7  # distinct sites that still fit as horizontal bars
@@ -36,6 +36,7 @@ def site_bars(
     """
     values = np.asarray(values, dtype=float)
     look = theme(dark)
+    unit, axis_title = literal(unit), literal(axis_title)
     upright = len(values) > _MOST_ROWS
     error = None if sd is None else dict(type="data", array=np.asarray(sd), color=look.text, thickness=1.2, width=4)
     ends = np.abs(values) + (0 if sd is None else np.asarray(sd))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -104,6 +105,14 @@ def signed(value: float, digits: int = 3) -> str:
     if float(text) == 0:
         return f"{0:.{digits}f}"
     return text.replace("-", "\N{MINUS SIGN}")
+
+
+def literal(text: str) -> str:
+    """Text that is not ours, such as a model's name or unit, as plotly shows it letter by letter.
+
+    Plotly takes a part of HTML, links too, for format in every text, and %{...} in hover labels for a value.
+    """
+    return html.escape(text, quote=False).replace("%{", "&#37;{")
 
 
 def template(dark: bool = False) -> go.layout.Template:

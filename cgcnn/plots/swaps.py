@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from ..periodic import place
 from .periodic_table import periodic_table
-from .style import contribution_colours, template, theme
+from .style import contribution_colours, literal, template, theme
 
 
 def swap_table(
@@ -60,7 +60,7 @@ def booked_elsewhere(
 
     elements: (K,); change, booked: (K,) eV, nan left out; on the zero line all of the change is booked on the atom
     """
-    look = theme(dark)
+    look, unit = theme(dark), literal(unit)
     known = ~(np.isnan(change) | np.isnan(booked))
     elements = [element for element, there in zip(elements, known, strict=True) if there]
     change, rest = change[known], (change - booked)[known]

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from .accuracy import CARD_HEIGHT
-from .style import template, theme
+from .style import literal, template, theme
 
 Pair = tuple[float, float]  # r, slope
 
@@ -69,7 +69,8 @@ def tradeoff_plot(
 
     labels: short, beside the points; names, notes: for the pointer
     """
-    look = theme(dark)
+    look, unit = theme(dark), literal(unit)
+    labels, names, notes = ([literal(text) for text in texts] for texts in (labels, names, notes))
     text = [f"<b>{label}</b>" if s else label for label, s in zip(labels, shipped, strict=True)]
     middle = (min(mae) + max(mae)) / 2
     place = ["top center" if s else f"middle {'right' if m <= middle else 'left'}"

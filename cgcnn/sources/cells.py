@@ -7,18 +7,29 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import polars as pl
 
-from ..cell import HEAVIEST, Cell, StructureError, too_many_sites
+from ..cell import (
+    HEAVIEST,
+    Cell,
+    StructureError,
+    check_coordinates,
+    check_density,
+    checked_lattice,
+    too_many_sites,
+)
 from ..cif import read_first_cell
 from .source import ARRAY_COLUMNS
+from .unpacking import MAX_BYTES
 
+LARGEST = 5000  # sites of a cell, where nobody gave another limit
 RawCell = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def read_cells(chunk: pl.DataFrame, max_sites: int | None = None) -> Iterator[RawCell | StructureError]:
     """lattice (3, 3) angstrom, atomic numbers (N,), fractional coordinates (N, 3) of each row, or why not.
 
-    max_sites: cells with more sites are refused; None for no limit
+    max_sites: cells with more sites are refused; None for `LARGEST`
     """
+    max_sites = max_sites or LARGEST
     found = _from_arrays(chunk) if "lattice" in chunk.columns else _from_text(chunk, max_sites)
     problems = chunk["problem"].to_list() if "problem" in chunk.columns else [None] * len(chunk)
     for problem, cell in zip(problems, found, strict=True):
@@ -30,10 +41,14 @@ def read_cells(chunk: pl.DataFrame, max_sites: int | None = None) -> Iterator[Ra
             yield _checked(cell, max_sites)
 
 
-def _from_text(chunk: pl.DataFrame, max_sites: int | None) -> Iterator[RawCell | StructureError]:
+def _from_text(chunk: pl.DataFrame, max_sites: int) -> Iterator[RawCell | StructureError]:
     column, read = next((c, r) for c, r in _READERS.items() if c in chunk.columns)
     for text in chunk[column]:
         try:
+            if text and len(text) > MAX_BYTES:
+                raise StructureError(
+                    f"the text of this row has {len(text) >> 20} MB, and {MAX_BYTES >> 20} MB is the limit; shorten it"
+                )
             cell = read(text or "", max_sites)
             yield cell.lattice, cell.atomic_numbers, cell.frac_coords
         except StructureError as error:
@@ -63,36 +78,39 @@ def _flat(column: pl.Series) -> tuple[np.ndarray, np.ndarray]:
     return flat.fill_null(np.nan).to_numpy(), length
 
 
-def _checked(cell: RawCell, max_sites: int | None) -> RawCell | StructureError:
+def _checked(cell: RawCell, max_sites: int) -> RawCell | StructureError:
     lattice, numbers, frac = cell
     n = len(numbers)
     if n == 0:
         return StructureError("there are no atoms; a crystal needs at least one")
-    if max_sites is not None and n > max_sites:
+    if n > max_sites:
         return StructureError(too_many_sites(n, max_sites))
-    if not (np.isfinite(lattice).all() and np.isfinite(frac).all() and np.isfinite(numbers).all()):
-        return StructureError("the cell, a coordinate or an atomic number is not a finite number; correct the row")
-    whole = numbers.astype(np.int64)
-    if whole.min() < 1 or whole.max() > HEAVIEST or (numbers.dtype.kind == "f" and np.any(whole != numbers)):
-        bad = next(z for z in numbers.tolist() if not (1 <= z <= HEAVIEST and z == int(z)))
+    known = (numbers >= 1) & (numbers <= HEAVIEST) & (numbers % 1 == 0)
+    if not known.all():
+        bad = numbers[~known][0]
         return StructureError(f"Z = {bad:g} is no element from H to Lr (Z = 103), the ones with features; replace it")
-    return lattice, whole, frac
+    try:
+        check_coordinates(frac)
+        check_density(checked_lattice(lattice), n)
+    except StructureError as error:
+        return error
+    return lattice, numbers.astype(np.int64), frac
 
 
-def _read_cif(text: str, max_sites: int | None) -> Cell:
+def _read_cif(text: str, max_sites: int) -> Cell:
     return read_first_cell(text, max_sites)
 
 
-def _read_structure(text: str, max_sites: int | None) -> Cell:
+def _read_structure(text: str, max_sites: int) -> Cell:
     from ..formats.pymatgen_json import read_json  # imported late: it needs pymatgen
 
-    return _first(read_json(text, max_sites or 2**31))
+    return _first(read_json(text, max_sites))
 
 
-def _read_xyz(text: str, max_sites: int | None) -> Cell:
+def _read_xyz(text: str, max_sites: int) -> Cell:
     from ..formats.xyz import read_xyz
 
-    return _first(read_xyz(text, max_sites or 2**31))
+    return _first(read_xyz(text, max_sites))
 
 
 def _first(entries: list[tuple[str, Cell | StructureError]]) -> Cell:
@@ -103,7 +121,7 @@ def _first(entries: list[tuple[str, Cell | StructureError]]) -> Cell:
     return entries[0][1]
 
 
-_READERS: dict[str, Callable[[str, int | None], Cell]] = {
+_READERS: dict[str, Callable[[str, int], Cell]] = {
     "cif": _read_cif,
     "structure": _read_structure,
     "xyz": _read_xyz,

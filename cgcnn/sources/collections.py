@@ -6,16 +6,23 @@ import csv
 import gzip
 import hashlib
 import io
+import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from .source import DatasetError, RowSource, is_number
+from ..cell import is_number, shortened
+from .source import MOST_COLUMNS, DatasetError, RowSource, too_many_columns
+from .unpacking import MAX_BYTES, check_ratio
 
 _CIF = (".cif", ".cif.gz", ".mcif")
 _PROPERTIES = "id_prop.csv"
-_MAX_BYTES = 64 * 2**20  # of one file, unpacked
+_MOST_FILES = 500_000  # below a folder
+_LARGEST_DIRECTORY = 64 * 2**20  # bytes of a ZIP archive's list of files: half a million, with long names
+# What opening a file may raise: of the system, of zlib, of zipfile, of our own limits.
+_DAMAGE = (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, ValueError)
 
 
 class CifCollection(RowSource):
@@ -30,11 +37,12 @@ class CifCollection(RowSource):
     def __init__(self, path: Path):
         self._archive = None
         if path.is_dir():
-            self._files = {str(p.relative_to(path).as_posix()): p for p in sorted(path.rglob("*")) if p.is_file()}
+            self._files = {str(p.relative_to(path).as_posix()): p for p in sorted(files_below(path))}
         else:
+            _check_directory(path)
             try:
                 self._archive = zipfile.ZipFile(path)
-            except (zipfile.BadZipFile, OSError) as error:
+            except (*_DAMAGE, struct.error) as error:
                 raise DatasetError(f"{path.name} is no readable ZIP archive: {error}; pack it again") from error
             entries = (e for e in self._archive.infolist() if not e.is_dir() and not e.filename.startswith("__MACOSX/"))
             self._files = {e.filename: e for e in sorted(entries, key=lambda e: e.filename)}
@@ -42,6 +50,8 @@ class CifCollection(RowSource):
         self._table = min((n for n in self._files if PurePosixPath(n).name == _PROPERTIES), key=len, default=None)
         if not self._cifs:
             raise DatasetError(f"{path.name} holds no .cif file; a folder or archive should hold one crystal a file")
+        if self._archive:
+            check_ratio(path.name, path.stat().st_size, sum(self._files[name].file_size for name in self._cifs))
         super().__init__(path)
 
     def fingerprint(self) -> str:
@@ -65,14 +75,21 @@ class CifCollection(RowSource):
             name = record["material_id"]
             path = next((p for p in (str(folder / f"{name}{end}") for end in _CIF) if p in self._files), None)
             if path is None:
-                yield record, {"problem": f"there is no {name}.cif beside {_PROPERTIES}; add it, or remove the row"}
+                missing = f"there is no {shortened(name)}.cif beside {_PROPERTIES}; add it, or remove the row"
+                yield record, {"problem": missing}
             else:
                 yield record, self._crystal(path) if crystals else {}
 
     def _records(self) -> Iterator[dict]:
         """Rows of id_prop.csv as {"material_id", "target", ...}; a header, which there should not be, names them."""
-        rows = [row for row in csv.reader(io.StringIO(self._text(self._table))) if row and row[0].strip()]
-        names = ["target"] + [f"target {i}" for i in range(2, max(map(len, rows), default=0))]
+        try:
+            rows = [row for row in csv.reader(io.StringIO(self._text(self._table))) if row and row[0].strip()]
+        except (*_DAMAGE, csv.Error) as error:
+            raise DatasetError(f"{_PROPERTIES} of {self.name} cannot be read: {error}; write it again") from None
+        longest = max(map(len, rows), default=0)
+        if longest > MOST_COLUMNS:
+            raise too_many_columns(_PROPERTIES)
+        names = ["target"] + [f"target {i}" for i in range(2, longest)]
         if rows and len(rows[0]) > 1 and not is_number(_value(rows[0][1])) and f"{rows[0][0]}.cif" not in self._files:
             names = [cell.strip() for cell in rows.pop(0)[1:]]
         for row in rows:
@@ -82,22 +99,53 @@ class CifCollection(RowSource):
     def _crystal(self, name: str) -> dict:
         try:
             return {"cif": self._text(name)}
-        except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, ValueError) as error:
-            return {"problem": f"{PurePosixPath(name).name} cannot be opened: {str(error).splitlines()[0]}"}
+        except _DAMAGE as error:
+            reason = shortened(str(error), 150) or type(error).__name__
+            return {"problem": f"{shortened(PurePosixPath(name).name)} cannot be opened: {reason}; pack it again"}
 
     def _text(self, name: str) -> str:
         entry = self._files[name]
         size = entry.file_size if self._archive else entry.stat().st_size
-        if size > _MAX_BYTES:
-            raise ValueError(f"it has {size >> 20} MB, and {_MAX_BYTES >> 20} MB is the limit")
+        if size > MAX_BYTES:
+            raise ValueError(f"it has {size >> 20} MB, and {MAX_BYTES >> 20} MB is the limit")
         data = self._archive.read(entry) if self._archive else entry.read_bytes()
         if data[:2] == b"\x1f\x8b":
             with gzip.open(io.BytesIO(data)) as file:
-                data = file.read(_MAX_BYTES)
+                data = file.read(MAX_BYTES + 1)
+            if len(data) > MAX_BYTES:
+                raise ValueError(f"it unpacks to more than {MAX_BYTES >> 20} MB, which is the limit")
         try:
             return data.decode("utf-8-sig")
         except UnicodeDecodeError:  # as in old crystallographic files
             return data.decode("latin-1")
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Every file in a folder and those in it. Raises DatasetError where there is no end of them, as below "/"."""
+    seen = 0
+    for place, _, names in os.walk(folder):
+        seen += 1 + len(names)
+        if seen > _MOST_FILES:
+            raise DatasetError(
+                f"{folder} holds over {_MOST_FILES} files, which is the limit; name the folder of the CIFs"
+            )
+        yield from (path for name in names if (path := Path(place, name)).is_file())
+
+
+def _check_directory(path: Path) -> None:
+    """Raise DatasetError for a ZIP archive whose list of files would not fit into memory, before it is read."""
+    with open(path, "rb") as file:
+        file.seek(max(0, path.stat().st_size - 2**17))
+        end = file.read()
+    for signature, kind, offset in ((b"PK\5\6", "<I", 12), (b"PK\6\6", "<Q", 40)):
+        at = end.rfind(signature) + offset
+        if at >= offset and at + 8 <= len(end):
+            (size,) = struct.unpack_from(kind, end, at)
+            if _LARGEST_DIRECTORY < size < 2**32 - 1 or size >= 2**32:
+                raise DatasetError(
+                    f"the list of files in {path.name} has {size >> 20} MB, and {_LARGEST_DIRECTORY >> 20} MB is the "
+                    "limit; pack fewer crystals, or bring a table"
+                )
 
 
 def _stem(name: str) -> str:

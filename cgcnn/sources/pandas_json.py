@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from .source import ID_COLUMNS, DatasetError, RowSource, is_number
+from ..cell import is_number
+from .source import ID_COLUMNS, DatasetError, RowSource
+from .unpacking import open_text
 
 _BLOCK = 2**20
-_LONGEST = 2**28  # of one value, characters
+_LONGEST = 2**25  # of one value, characters; as Python's objects they take up to twenty times the memory
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
@@ -32,14 +33,14 @@ class JsonSource(RowSource):
             raise DatasetError(f"{path.name} holds no rows of a table; bring the JSON of matbench or matminer")
 
     def _scan(self) -> None:
-        with self._open() as file:
+        with open_text(self.path) as file:
             stream = JsonStream(file, self.name)
             if stream.peek() == "{":
                 for key in stream.entries():
                     if key in ("columns", "index"):
                         value = stream.value()
                         if isinstance(value, list):
-                            setattr(self, f"_{key}", value)
+                            setattr(self, f"_{key}", list(map(str, value)))
                     else:
                         stream.skip()
                 if self._columns is None:
@@ -50,16 +51,8 @@ class JsonSource(RowSource):
         super()._scan()
 
     def read(self, crystals: bool) -> Iterator[tuple[dict, dict]]:
-        number = 0
-        try:
-            for number, record in enumerate(self._rows(), start=1):
-                yield self._row(record, number - 1, crystals)
-        except (OSError, EOFError) as error:
-            yield {}, {"problem": f"{self.name} is damaged behind row {number}: {error}"}
-        except DatasetError as error:
-            if not number:
-                raise
-            yield {}, {"problem": str(error)}
+        for number, record in enumerate(self._rows()):
+            yield self._row(record, number, crystals)
 
     def _row(self, record: object, number: int, crystals: bool) -> tuple[dict, dict]:
         if self._columns is not None:
@@ -72,13 +65,16 @@ class JsonSource(RowSource):
             structure = record.get("structure")
             values = {k: v for k, v in record.items() if is_number(v) or isinstance(v, str)}
         if self._index and number < len(self._index) and not values.keys() & set(ID_COLUMNS):
-            values["material_id"] = str(self._index[number])
+            values["material_id"] = self._index[number]
         if structure is None:
             return values, {"problem": "this row has no structure"}
-        return values, {"structure": json.dumps(structure)} if crystals else {}
+        try:
+            return values, {"structure": json.dumps(structure)} if crystals else {}
+        except RecursionError:
+            return values, {"problem": "the structure is nested too deeply; export it again"}
 
     def _rows(self) -> Iterator[object]:
-        with self._open() as file:
+        with open_text(self.path) as file:
             stream = JsonStream(file, self.name)
             if stream.peek() == "[":
                 yield from stream.items()
@@ -88,10 +84,6 @@ class JsonSource(RowSource):
                     yield from stream.items()
                 else:
                     stream.skip()
-
-    def _open(self):
-        opened = gzip.open if self.path.suffix == ".gz" else open
-        return opened(self.path, "rt", encoding="utf-8", errors="replace")
 
 
 class JsonStream:
@@ -133,9 +125,22 @@ class JsonStream:
         while True:
             try:
                 value, end = self._decoder.raw_decode(self._text, self._at)
-            except (json.JSONDecodeError, RecursionError) as error:
-                if self._end or len(self._text) > _LONGEST:
+            except json.JSONDecodeError as error:
+                if len(self._text) - self._at > _LONGEST:
+                    raise DatasetError(
+                        f"{self._name} holds a value of over {_LONGEST} characters, which is the limit; split it, "
+                        "or download it again if it is damaged"
+                    ) from None
+                if self._end:
                     raise DatasetError(f"{self._name} is damaged or cut short: {error}; download it again") from None
+            except RecursionError:
+                raise DatasetError(
+                    f"{self._name} is nested deeper than the limit of some 1000 levels; export it again"
+                ) from None
+            except ValueError:  # Python reads no longer numbers
+                raise DatasetError(
+                    f"{self._name} holds a number of over 4300 digits, which is the limit; export it again"
+                ) from None
             else:
                 if end < len(self._text) or self._end:  # a number may go on in the next block
                     self._at = end
@@ -169,6 +174,8 @@ class JsonStream:
             return
         while True:
             key = self.value()
+            if not isinstance(key, str):
+                raise DatasetError(f"{self._name} is damaged: the name of an entry is no text; download it again")
             self._take(":")
             yield key
             if self._take(",}") == "}":

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import polars as pl
 
+from ..cell import SENTENCE, is_number, shortened
+
 # A crystal is CIF text, the JSON of a pymatgen structure, a frame of extended XYZ, or three lists of numbers;
 # `problem` holds the reason where a row has none.
 TEXT_COLUMNS = ("cif", "structure", "xyz")
@@ -18,6 +20,7 @@ CRYSTAL_COLUMNS = (*TEXT_COLUMNS, *ARRAY_COLUMNS, "problem")
 ID_COLUMNS = ("material_id", "id", "name")
 
 _ARRAY = pl.List(pl.Float64)
+MOST_COLUMNS = 2000
 CRYSTAL_SCHEMA = {
     **dict.fromkeys((*TEXT_COLUMNS, "problem"), pl.String()),
     "lattice": _ARRAY,
@@ -27,7 +30,10 @@ CRYSTAL_SCHEMA = {
 
 
 class DatasetError(ValueError):
-    """A data set that cannot be used; the message says why and what to do."""
+    """A data set that cannot be used; the message says in a sentence why and what to do."""
+
+    def __init__(self, message: str):
+        super().__init__(shortened(message, SENTENCE))
 
 
 class Source(ABC):
@@ -81,17 +87,34 @@ class RowSource(Source):
         """(values, crystal) of each row: plain values by column, and of the `crystal_columns` or "problem".
 
         crystals: False where only the values are wanted; the crystal may then be empty
+        Raises DatasetError where the file is damaged; what was read before it is kept.
         """
+
+    def _read(self, crystals: bool) -> Iterator[tuple[dict, dict]]:
+        """The rows, a last one for damage behind them."""
+        number = 0
+        try:
+            for row in self.read(crystals):
+                number += 1
+                yield row
+        except OSError as error:
+            yield {}, {"problem": f"{self.name} cannot be read behind row {number}: {error}"}
+        except DatasetError as error:
+            if not number:
+                raise
+            yield {}, {"problem": str(error)}
 
     def _scan(self) -> None:
         """A first pass over the values, for the names and types of the columns."""
         numeric: dict[str, bool] = {}
         finite: set[str] = set()
         self.rows = 0
-        for values, _ in self.read(crystals=False):
+        for values, _ in self._read(crystals=False):
             self.rows += 1
+            if len(numeric) + len(values) > 2 * MOST_COLUMNS and len(numeric.keys() | values.keys()) > MOST_COLUMNS:
+                raise too_many_columns(self.name)
             for name, value in values.items():
-                if value is None:
+                if value is None or not _is_encodable(name):
                     continue
                 number = is_number(value)
                 numeric[name] = number and numeric.get(name, True)
@@ -104,7 +127,7 @@ class RowSource(Source):
 
     def chunks(self, size: int, start: int = 0, crystals: bool = True) -> Iterator[pl.DataFrame]:
         waiting: list[tuple[dict, dict]] = []
-        for number, row in enumerate(self.read(crystals)):
+        for number, row in enumerate(self._read(crystals)):
             if number < start:
                 continue
             waiting.append(row)
@@ -121,14 +144,28 @@ class RowSource(Source):
             if name in self.numeric:
                 columns.append(pl.Series(name, [None if v is None else float(v) for v in values], pl.Float64))
             else:
-                columns.append(pl.Series(name, [None if v is None else str(v) for v in values], pl.String))
+                columns.append(pl.Series(name, [None if v is None else _letters(v) for v in values], pl.String))
         for name in (*self.crystal_columns, "problem") if crystals else ():
-            columns.append(pl.Series(name, [crystal.get(name) for _, crystal in rows], CRYSTAL_SCHEMA[name]))
+            kind = CRYSTAL_SCHEMA[name]
+            cells = [crystal.get(name) for _, crystal in rows]
+            if kind == pl.String:
+                cells = [None if cell is None else _letters(cell) for cell in cells]
+            columns.append(pl.Series(name, cells, kind))
         return pl.DataFrame(columns) if columns else pl.DataFrame({"material_id": [None] * len(rows)})
 
 
-def is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _is_encodable(name: str) -> bool:
+    return _letters(name) == name
+
+
+def _letters(value: object) -> str:
+    """As text that can be encoded; JSON may hold halves of surrogate pairs, which are no letters."""
+    text = str(value)
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def too_many_columns(name: str) -> DatasetError:
+    return DatasetError(f"{name} has over {MOST_COLUMNS} columns, which is the limit; leave out those not needed")
 
 
 def rebatched(frames: Iterable[pl.DataFrame], size: int) -> Iterator[pl.DataFrame]:

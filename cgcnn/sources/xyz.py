@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
+import re
 from collections.abc import Iterator
-from itertools import islice
 
-from .source import ID_COLUMNS, RowSource, is_number
+from ..cell import StructureError
+from ..formats.xyz import comment_fields, frames
+from .source import ID_COLUMNS, RowSource
+from .unpacking import open_text
 
-_LONGEST = 100_000  # atoms of one frame
+_LARGEST = 100_000  # atoms of one frame
+_FLAGS = {"T", "F", "true", "false", "True", "False", "TRUE", "FALSE"}
 
 
 class XyzSource(RowSource):
@@ -17,30 +20,29 @@ class XyzSource(RowSource):
     crystal_columns = ("xyz",)
 
     def read(self, crystals: bool) -> Iterator[tuple[dict, dict]]:
-        opened = gzip.open if self.path.suffix == ".gz" else open
-        with opened(self.path, "rt", encoding="utf-8", errors="replace") as file:
-            number = 0
-            while line := file.readline():
-                if not line.strip():
+        with open_text(self.path) as file:
+            for number, frame in enumerate(frames(file, _LARGEST), start=1):
+                if isinstance(frame, StructureError):
+                    yield {}, {"problem": str(frame)}
                     continue
-                number += 1
-                if not line.strip().isdigit() or int(line) > _LONGEST:
-                    problem = f"frame {number} should begin with its number of atoms, not with '{line[:40].strip()}'"
-                    yield {}, {"problem": f"{problem}; what follows is not read"}
-                    return
-                rest = list(islice(file, int(line) + 1))
-                values = _values(rest[0] if rest else "")
+                lines = frame[1]
+                values = _values(lines[1])
                 if not values.keys() & set(ID_COLUMNS):
                     values["material_id"] = f"frame {number}"
-                yield values, {"xyz": "".join([line, *rest])} if crystals else {}
+                yield values, {"xyz": "".join(lines)} if crystals else {}
 
 
-def _values(comment: str) -> dict:
-    from ase.io.extxyz import key_val_str_to_dict  # imported late: most users bring other formats
-
-    try:
-        found = key_val_str_to_dict(comment)
-    except Exception:  # ASE lets through whatever its parsing steps raise
-        return {}
-    plain = {k: v.item() if hasattr(v, "item") and getattr(v, "ndim", 1) == 0 else v for k, v in found.items()}
-    return {k: v for k, v in plain.items() if is_number(v) or isinstance(v, str)}
+def _values(comment: str) -> dict[str, float | str]:
+    """Fields of a comment line that are one number, or text."""
+    found = {}
+    for name, text in comment_fields(comment).items():
+        words = re.findall(r"[^\s,]+", text)
+        try:
+            numbers = [int(word) if word.isdigit() and len(word) < 19 else float(word) for word in words]
+        except ValueError:
+            if not _FLAGS.issuperset(words) and not text.startswith("_JSON "):
+                found[name] = text
+        else:
+            if len(numbers) == 1:
+                found[name] = numbers[0]
+    return found

@@ -7,7 +7,7 @@ import streamlit as st
 from cgcnn.gates import GateRow, Gates, gate_openings, gate_table, gates_by_element, has_gates
 from cgcnn.plots import gate_lines
 from cgcnn.viewer import ColourBar, Neighbour, surroundings_view
-from pages.common import is_dark, model_named, show_figure, show_scene
+from pages.common import is_dark, model_named, plain, show_figure, show_scene
 from pages.crystal_tabs.shown import Shown, choose_site
 
 SCENE_HEIGHT = 430  # px
@@ -21,8 +21,8 @@ def gates_of(model_name: str, model_hash: str, key: str, _structure) -> Gates:
 def show(shown: Shown) -> None:
     if not has_gates(shown.model):
         st.info(
-            f"The convolutions of {shown.card.name} are of the form eq. 4, in which all neighbours come in alike: "
-            "there are no gates to show. Models of the form eq. 5 have them."
+            f"The convolutions of {plain(shown.card.name)} are of the form eq. 4, in which all neighbours come in "
+            "alike: there are no gates to show. Models of the form eq. 5 have them."
         )
         return
     gates = gates_of(shown.card.name, shown.model.hash, shown.key, shown.result.structure)

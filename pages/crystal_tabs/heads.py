@@ -12,14 +12,14 @@ from cgcnn.model import Card
 from cgcnn.plots import head_bars, signed
 from cgcnn.structures import Crystal
 from cgcnn.tables import orbits, with_unit
-from pages.common import explained, families, is_dark, model_named, show_figure
+from pages.common import explained, families, is_dark, model_named, plain, show_figure
 from pages.crystal_tabs.shown import Shown
 
 
 def show(shown: Shown) -> None:
     cards = dict(sorted(families().get(shown.card.family, {}).items(), key=lambda item: item[0] != "linear"))
     if len(cards) < 2:
-        st.info(f"There is one model of this family, {shown.card.name}: nothing to compare it with.")
+        st.info(f"There is one model of this family, {plain(shown.card.name)}: nothing to compare it with.")
         return
     results = {
         head: explained(card.name, model_named(card.name).hash, shown.key, Crystal("", shown.result.structure))

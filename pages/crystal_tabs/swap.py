@@ -7,7 +7,7 @@ import streamlit as st
 
 from cgcnn.plots import booked_elsewhere, signed, swap_table
 from cgcnn.substitution import Substitutions, can_follow, substitute
-from pages.common import is_dark, model_named, show_figure
+from pages.common import is_dark, model_named, plain, show_figure
 from pages.crystal_tabs.shown import Shown, choose_site
 
 # On a phone the table scrolls sideways: eighteen columns of numbers cannot be narrower.
@@ -24,10 +24,12 @@ def substituted(model_name: str, model_hash: str, key: str, sites: tuple[int, ..
 
 def show(shown: Shown) -> None:
     if not shown.card.elements:
-        st.info(f"The card of {shown.card.name} does not say which elements the model knows.")
+        st.info(f"The card of {plain(shown.card.name)} does not say which elements the model knows.")
         return
     if shown.result.energy_unit != "eV/atom":
-        st.info(f"Swaps are shown for energies only; {shown.card.name} predicts {shown.card.target.label}.")
+        st.info(
+            f"Swaps are shown for energies only; {plain(shown.card.name)} predicts {plain(shown.card.target.label)}."
+        )
         return
     structure = shown.result.structure
     st.html(WIDE_ENOUGH)

@@ -11,6 +11,7 @@ import polars as pl
 import streamlit as st
 
 from cgcnn.datasets import DatasetError
+from cgcnn.kept import file_name
 from cgcnn.model import Card, Model
 from cgcnn.perovskite.labels import Labels, space_labels
 from cgcnn.perovskite.lattice import ANION_SETS, ELEMENTS
@@ -96,7 +97,7 @@ def _with_progress(text: str, unit: str, work: Callable):
 
 
 def scored(model: Model) -> pl.DataFrame:
-    text = f"Scoring the perovskite space with {model.card.name}, once"
+    text = f"Scoring the perovskite space with {plain(model.card.name)}, once"
     work = lambda: _with_progress(text, "crystals", lambda progress: scored_space(model, progress))  # noqa: E731
     return _remember("spaces", (model.hash, str(sorted(model.card.reference.items()))), work)
 
@@ -118,7 +119,7 @@ def _upload_folder() -> tempfile.TemporaryDirectory:
 def _saved(upload) -> Path:
     """An upload as a file that keeps its ending."""
     folder = Path(_upload_folder().name) / upload.file_id
-    file = folder / Path(upload.name).name
+    file = folder / file_name(upload.name, "data")
     if not file.is_file():
         folder.mkdir(exist_ok=True)
         file.write_bytes(upload.getbuffer())
@@ -129,8 +130,8 @@ def choose_labels(card: Card) -> Labels | None:
     """The data set with DFT that the user named or dropped; sentences where it cannot be used."""
     with st.popover("DFT data", icon=":material/database:", width="stretch"):
         st.caption(
-            f"A data set of ABX₃ with {card.target.label}, {card.target.unit}. A column `split` says which crystals "
-            "the model was trained on. It is read, not kept."
+            f"A data set of ABX₃ with {plain(card.target.label)}, {plain(card.target.unit)}. A column `split` says "
+            "which crystals the model was trained on. It is read, not kept."
         )
         upload = st.file_uploader("CSV, Parquet, JSON, extended XYZ, ASE database, ZIP of CIFs", key="dft_upload")
         typed = st.text_input("or a path on this machine", key="dft", bind="query-params").strip().strip("'\"")
@@ -159,7 +160,7 @@ def _labels(path: Path, card: Card, column) -> Labels | None:
             "predicts; name a data set with that"
         )
     read = lambda: _with_progress(  # noqa: E731
-        f"Reading {path.name}", "rows", lambda progress: space_labels(path, target, progress=progress)
+        f"Reading {plain(path.name)}", "rows", lambda progress: space_labels(path, target, progress=progress)
     )
     return _remember("labels", (target, *stamp), read)
 

@@ -10,8 +10,8 @@ import streamlit as st
 from cgcnn.perovskite.lattice import ANION_SETS
 from cgcnn.perovskite.maps import QUANTITIES, Order, PairMap, difference_limit, element_blocks, energy_limit, pair_map
 from cgcnn.perovskite.screening import THRESHOLD
-from cgcnn.plots import signed, space_map
-from pages.common import is_dark, show_figure
+from cgcnn.plots import literal, signed, space_map
+from pages.common import is_dark, plain, show_figure
 from pages.space.data import Space
 from pages.space.facts import crystal_facts, plus_minus
 
@@ -60,7 +60,7 @@ def _draw(space: Space, grid: PairMap, name: str, x: str, order: str, picked: tu
         bar_title=f"{quantity.title}, {unit}", blocks=blocks, marked=trained, framed=stable,
         chosen=picked, dark=is_dark(),
     )  # fmt: skip
-    caption = f"Zero: {quantity.zero}. Framed: predicted below {THRESHOLD} {space.card.target.unit}."
+    caption = f"Zero: {quantity.zero}. Framed: predicted below {THRESHOLD} {plain(space.card.target.unit)}."
     if trained.any():
         caption += " Dots: the model was trained on this crystal."
     key = f"space map {space.key} {x} {name} {order}"
@@ -75,7 +75,7 @@ def _draw(space: Space, grid: PairMap, name: str, x: str, order: str, picked: tu
 
 
 def _hover(space: Space, grid: PairMap) -> np.ndarray:
-    unit = space.card.target.unit
+    unit = literal(space.card.target.unit)
     lines = []
     for cell in grid.cells.iter_rows(named=True):
         text = f"<b>{cell['formula']}</b>  {plus_minus(cell['energy'], cell['sd'])} {unit}"

@@ -17,7 +17,7 @@ from cgcnn.perovskite.screening import (
     screen,
 )
 from cgcnn.plots import energy_histogram
-from pages.common import is_dark, open_perovskite, show_figure, to_csv
+from pages.common import is_dark, open_perovskite, plain, show_figure, to_csv
 from pages.space.data import Space
 
 OWN = "Own choice"
@@ -93,8 +93,9 @@ def _choice(space: Space) -> tuple[list[str], float, list[str], list[str]]:
     left, right = st.columns([1.4, 1])
     anions = left.multiselect("Anions", list(ANION_SETS), key="anions", bind="query-params", placeholder="All 7")
     threshold = right.number_input(
-        f"Below, {space.card.target.unit}", value=THRESHOLD, step=0.05, format="%.2f", key="below", bind="query-params"
-    )
+        f"Below, {plain(space.card.target.unit)}", value=THRESHOLD, step=0.05, format="%.2f", key="below",
+        bind="query-params",
+    )  # fmt: skip
     a, b = _choose_elements("a", "A"), _choose_elements("b", "B")
     st.session_state["rule"] = _matching(a, b, anions)
     with rule_slot:

@@ -8,7 +8,7 @@ from cgcnn.model import Card
 from cgcnn.perovskite.effects import trusted
 from cgcnn.perovskite.labels import on_built_cells
 from cgcnn.perovskite.space import SIZE
-from pages.common import families
+from pages.common import families, plain
 from pages.space.data import Space, fits, labels_line
 
 _HELP = (
@@ -31,7 +31,7 @@ def trust(space: Space) -> None:
 
 
 def _energies(card: Card) -> str:
-    unit = card.target.unit
+    unit = plain(card.target.unit)
     built, relaxed = card.accuracy.get(on_built_cells()), card.accuracy.get("val")
     text = f"**{SIZE:,} cubic ABX₃**, built cells: "
     if built:

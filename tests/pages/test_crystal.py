@@ -100,6 +100,39 @@ def test_several_files_one_of_them_bad(app):
     assert "KNbO3" in headline(app)
 
 
+def test_hundreds_of_reasons_leave_the_page_to_the_crystal(app):
+    frames = "".join(f"1\nno cell {i}\nC 0 0 0\n" for i in range(300)) + '1\nLattice="3 0 0 0 3 0 0 0 3"\nPo 0 0 0\n'
+    healthy(app.file_uploader(key="upload").set_value([("x.xyz", frames.encode(), "text/plain")]).run())
+    assert len(app.error) == 1 and app.error[0].value.count("no cell") == 4
+    listed = app.expander[0]
+    assert listed.label == "296 more cannot be read" and listed.caption[0].value.count("no cell") == 196
+    assert listed.caption[1].value == "and 100 others" and headline(app).startswith("Po")
+
+
+def test_text_that_is_not_ours_is_escaped_for_markdown():
+    from pages.common import plain
+
+    shown = plain("a\n**b** [c](d) <e> $f$ :red[g] `h` \u202e\x1b \ud800")
+    assert "\n" not in shown and shown.replace("\\", "").startswith("a **b** [c](d) <e> $f$ :red[g] `h` ")
+    assert all(shown[at - 1] == "\\" for at, letter in enumerate(shown) if letter in "*[]()<>$:`")
+    assert shown.count("\N{REPLACEMENT CHARACTER}") == 3
+    joined = "\N{WORD JOINER}"
+    for text in (
+        ":material/home:",
+        ":streamlit:",
+        "a -> b",
+        "a <- b",
+        "a -- b",
+        "a >= b",
+        "https://x.y",
+        "www.x.y",
+        "a@b.c",
+    ):
+        assert joined in plain(text) and plain(text).replace(joined, "").replace("\\", "") == text
+    assert joined not in plain("https://doi.org/10.1103", links=True)
+    assert len(plain("*" * 1000)) == 800
+
+
 @pytest.mark.parametrize("data", [b"", b"\x00\x01\x02", BAD, b"\x89PNG\r\n", CIF[:200], b"[" * 5000])
 def test_a_bad_file_gets_one_sentence(app, data):
     healthy(app.file_uploader(key="upload").set_value([("x.cif", data, "text/plain")]).run())
