@@ -11,7 +11,7 @@ import streamlit as st
 def sidebar() -> None:
     """Model family and pooling head, each head with its validation error; both are kept in the URL."""
     # imported late: the page has its shape before torch is there
-    from pages.common import AUTOMATIC, HEADS, chosen_family, families
+    from pages.common import AUTOMATIC, HEADS, broken_cards, chosen_family, families, plain
 
     found = families()
     if not found:
@@ -44,6 +44,8 @@ def sidebar() -> None:
         )
         target = cards[heads[0]].target
         st.caption(f"Predicts **{target.short}**: {', '.join(filter(None, (target.label, target.unit)))}")
+        for sentence in broken_cards():
+            st.caption(f":orange[:material/warning: {plain(sentence)}]")
 
 
 def error_caption(card) -> str:

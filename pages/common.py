@@ -36,13 +36,23 @@ AUTOMATIC = "automatic"  # instead of a family: the one that fits the crystal
 
 
 @st.cache_data(show_spinner=False, ttl=60)
-def model_cards() -> list[Card]:
-    """Cards of the bundled models; read again every minute, so that a newly trained one appears."""
-    try:
-        return bundled()
-    except ModelError as error:
+def _read_cards() -> tuple[list[Card], list[str]]:
+    """Cards of the bundled models, and why others cannot be read; again every minute, so that a new one appears."""
+    broken: list[ModelError] = []
+    cards = bundled(broken)
+    for error in broken:
         log.warning("%s", error)
-        return []
+    return cards, [str(error) for error in broken]
+
+
+def model_cards() -> list[Card]:
+    """Cards of the bundled models."""
+    return _read_cards()[0]
+
+
+def broken_cards() -> list[str]:
+    """What is wrong with the cards that cannot be read."""
+    return _read_cards()[1]
 
 
 @st.cache_resource(show_spinner="Loading the model", max_entries=8)
@@ -87,6 +97,8 @@ def chosen_card(structure: Structure | None = None) -> Card:
     family = families().get(chosen_family()[0], {})
     card = family.get(st.session_state.get("head")) or next(iter(family.values()), None)
     if card is None:
+        for sentence in broken_cards():
+            st.error(plain(sentence))
         st.warning("There is no trained model in the folder models. `python -m cgcnn train` makes one.")
         st.stop()
     return card

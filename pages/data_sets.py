@@ -9,10 +9,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from cgcnn.atlas import ATLAS, Atlas, AtlasError, read_atlas
+from cgcnn.atlas import Atlas, AtlasError, model_atlas
 from cgcnn.datasets import DatasetError
 from cgcnn.kept import SPACE_FILE, keep_files, kept_scores, kept_space_scores
-from cgcnn.model import Card, model_folder
+from cgcnn.model import Card, ModelError
 from cgcnn.scoring import Scores, load_scores
 from pages.common import log, model_cards, model_named
 
@@ -78,10 +78,9 @@ def choose_data(card: Card, picker, source) -> Shown:
 @st.cache_data(show_spinner=False, ttl=60)
 def atlas_of(name: str) -> Atlas | None:
     """The atlas of a bundled model, None where it has none."""
-    file = model_folder(name) / ATLAS
     try:
-        return read_atlas(file) if file.is_file() else None
-    except AtlasError as error:
+        return model_atlas(name)
+    except (AtlasError, ModelError) as error:
         log.warning("%s", error)
         return None
 
