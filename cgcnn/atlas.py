@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from .files import write_whole
 from .model import ATLAS, CARD, Card, checksum, model_folder, read_checked, update_card
 from .scoring import Scores
 
@@ -288,9 +289,9 @@ def write_atlas(scores: Scores, path: Path) -> None:
     about = {**scores.about, "version": _ATLAS_VERSION, "crystals": crystals, "sites": sites}
     about |= {"left out": every - crystals}
     about.pop("path")
-    part = path.with_name(f"{path.name}.part")
-    small.write_parquet(part, compression="zstd", compression_level=19, metadata={"about": json.dumps(about)})
-    part.replace(path)
+    content = io.BytesIO()
+    small.write_parquet(content, compression="zstd", compression_level=19, metadata={"about": json.dumps(about)})
+    write_whole(path, content.getbuffer())
 
 
 def model_atlas(model: str | Path) -> Atlas | None:

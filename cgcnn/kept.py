@@ -9,14 +9,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import tempfile
-import threading
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
 from .cache import cache_folder
 from .datasets import DatasetError
+from .files import write_whole
 from .model import Model
 from .scoring import VERSION, Scores, score
 from .sources import open_source
@@ -25,22 +24,20 @@ Progress = Callable[[int, int], None]
 
 SPACE_FILE = "perovskite-space.parquet"
 _CHUNK = 1024  # rows; small enough for a progress bar that moves
-_locks: dict[Path, threading.Lock] = {}
 
 
 def kept_scores(dataset: str | Path, model: Model, progress: Progress | None = None) -> Scores:
     """The scores of a data set in the cache; scored first if they are not there.
 
-    progress: as in `score`; when another thread is at it already, this one waits
-    Raises DatasetError, ScoringError.
+    progress: as in `score`; when another thread or process is at it already, this one waits
+    Raises DatasetError, ScoringError, OSError where the cache cannot be written.
     """
     about = [VERSION, open_source(dataset).fingerprint(), model.hash, model.card.name]
     about += [model.card.graph, model.card.reference, model.card.colour_limit]
     about += [model.card.calibration.get("scale"), model.card.gauge.get("shift")]
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
     folder = cache_folder() / "scores" / key[:24]
-    with _locks.setdefault(folder, threading.Lock()):
-        return score(dataset, model.folder, folder, chunk=_CHUNK, progress=progress)
+    return score(dataset, model.folder, folder, chunk=_CHUNK, progress=progress, wait=True)
 
 
 def kept_space_scores(model: Model, progress: Progress | None = None) -> Scores:
@@ -88,8 +85,5 @@ def keep_file(name: str, content: bytes) -> Path:
 def _write(file: Path, content: bytes) -> Path:
     if not file.is_file():
         file.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=file.parent, suffix=".part")
-        with open(handle, "wb") as opened:
-            opened.write(content)
-        Path(part).replace(file)
+        write_whole(file, content)
     return file

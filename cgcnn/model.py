@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save_file
+from safetensors.torch import load, save
 
+from .files import write_whole
 from .graph import GraphBatch, GraphSettings
 from .network import CrystalNetwork, NetworkSettings
 from .network.alike import site_features
@@ -108,10 +109,11 @@ class Card:
         return self.accuracy.get("val", {}).get("mae", float("nan"))
 
     def write(self, path: Path) -> None:
+        """Whole or not at all. Raises OSError."""
         text = json.dumps(asdict(self), indent=1, ensure_ascii=False)
         # Lists of plain values go on one line: a learning curve has hundreds.
         text = re.sub(r"\[[^\[\]{}]*\]", lambda found: " ".join(found[0].split()), text)
-        path.write_text(text + "\n", encoding="utf-8")
+        write_whole(path, f"{text}\n".encode())
 
     @classmethod
     def read(cls, path: Path) -> Card:
@@ -222,17 +224,13 @@ class Model:
     def save(self, folder: Path) -> None:
         """Write weights and card, with the checksum of the weights; neither is ever half-written.
 
-        The card comes last: a folder without one is no model yet.
+        The card comes last: a folder without one is no model yet. Raises OSError.
         """
         folder.mkdir(parents=True, exist_ok=True)
         weights = {name: t.detach().to(torch.float32, copy=True) for name, t in self._tensors().items()}
-        part = folder / f"{WEIGHTS}.part"
-        save_file(weights, part)
-        part.chmod(0o644)  # safetensors keeps them from other users
-        card = replace(self.card, files={WEIGHTS: checksum(part.read_bytes())})
-        card.write(folder / f"{CARD}.part")
-        part.replace(folder / WEIGHTS)
-        (folder / f"{CARD}.part").replace(folder / CARD)
+        content = save(weights)
+        write_whole(folder / WEIGHTS, content)
+        replace(self.card, files={WEIGHTS: checksum(content)}).write(folder / CARD)
 
 
 def checksum(content: bytes) -> str:
@@ -306,9 +304,7 @@ def load_model(name: str | Path, dtype: torch.dtype = torch.float64) -> Model:
 
 def update_card(folder: Path, **values) -> None:
     """Replace fields of a model's card."""
-    card = replace(Card.read(folder / CARD), **values)
-    card.write(folder / f"{CARD}.part")
-    (folder / f"{CARD}.part").replace(folder / CARD)
+    replace(Card.read(folder / CARD), **values).write(folder / CARD)
 
 
 def note_checksums(folder: Path) -> list[str]:

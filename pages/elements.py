@@ -24,6 +24,7 @@ from cgcnn.atlas import (
     zero_in_words,
 )
 from cgcnn.datasets import DatasetError, read_crystal
+from cgcnn.files import in_words
 from cgcnn.model import Card, ModelError
 from cgcnn.periodic import ELEMENTS, by_mendeleev_number, element_name
 from cgcnn.plots import Distribution, distributions, periodic_table, ranking, signed
@@ -616,6 +617,11 @@ try:
         remember()
 except (DatasetError, ScoringError, ModelError) as error:
     st.error(plain(re.sub(r"^(the|there|no|none) ", lambda first: first[0].capitalize(), str(error))))
+except OSError as error:
+    log.error("elements page: %s", error)
+    st.error(
+        f"{plain(in_words(error))}. The environment variable CGCNN\\_CACHE names the folder of scores and uploads."
+    )
 except Exception:  # a page never shows a traceback; st.stop and reruns are no Exceptions
     log.exception("elements page")
     st.error("This data set could not be shown. Try another one; the log on the terminal has the details.")
