@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 import runpy
 from pathlib import Path
@@ -12,9 +13,10 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from cgcnn.contributions import Contributions, explain
+from cgcnn.datasets import DatasetError
 from cgcnn.model import Card, Model, ModelError, bundled, load_model
 from cgcnn.model_choice import Choice, fitting_family
-from cgcnn.plots import theme, tile_frame
+from cgcnn.plots import flat_scene, theme, tile_frame
 from cgcnn.structures import Crystal, Unreadable, read_crystals
 from cgcnn.symmetry import Description, describe
 from cgcnn.viewer import CrystalView
@@ -133,6 +135,19 @@ def explained(model_name: str, model_hash: str, key: str, _crystal: Crystal) -> 
     return explain(model_named(model_name), [_crystal.structure])[0]
 
 
+def place_on_this_machine(path: str) -> Path:
+    """A path that a user typed. Raises DatasetError where this server does not let its users read there.
+
+    CGCNN_DATA lists the folders that it does, as PATH lists folders; empty for none, not set for all.
+    """
+    place, allowed = Path(path).expanduser(), os.environ.get("CGCNN_DATA")
+    folders = [Path(folder).resolve() for folder in (allowed or "").split(os.pathsep) if folder]
+    if allowed is None or any(place.resolve().is_relative_to(folder) for folder in folders):
+        return place
+    where = f"below {' and '.join(map(str, folders))}" if folders else "by dropping a file"
+    raise DatasetError(f"this server does not read {path!r}; its data sets are to be had {where}")
+
+
 def enter_through_app() -> None:
     """Run app.py first, where Streamlit did not: it serves a new server's first request for a page past it.
 
@@ -170,7 +185,14 @@ def is_dark() -> bool:
 
 
 def show_scene(view: CrystalView, height: int) -> None:
-    """stmol's showmol; Streamlit's own iframe where stmol, or the call that it makes, is gone."""
+    """stmol's showmol; Streamlit's own iframe where stmol, or the call that it makes, is gone.
+
+    A drawing where the browser has said that it cannot draw scenes.
+    """
+    if "flat" in st.session_state:
+        figure = flat_scene(view.scene, height=height, dark=is_dark())
+        st.plotly_chart(figure, theme=None, config={"displayModeBar": False})
+        return
     try:
         from stmol import showmol
 

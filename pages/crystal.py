@@ -68,6 +68,7 @@ def choose_crystal() -> Crystal:
         accept_multiple_files=True,
         key="upload",
         on_change=touched("upload"),
+        max_upload_size=20,  # MB; a CIF is rarely more than 1
     )
     with paste.popover("Paste text", width="stretch"):
         text = st.text_area("A structure as text", key="paste", height=260, width=440, on_change=touched("paste"))
@@ -223,7 +224,7 @@ def main() -> None:
         with scene:
             view = scene_view(result, facts, limit, SCENE_HEIGHT, key, highlight=rows, **options)
             show_selectable(view, key, len(crystal.structure))
-            if not view.offline:
+            if not view.offline and "flat" not in st.session_state:
                 st.caption("3Dmol.js comes from the internet; `npm install` in the app's folder makes it work offline.")
     with right:
         top, help_ = st.columns([12, 1])
