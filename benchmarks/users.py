@@ -244,10 +244,10 @@ def main() -> int:
     print(text_of(report, asked.sessions, seconds, asked.think))
     for sentence in [*report.errors[:20], *report.strangers[:20]]:
         print(f"  {sentence}")
-    if "Traceback" in told:
+    if complained := "Traceback" in told or "failed: " in told:
         print(told, file=sys.stderr)
-    failed = report.errors or report.strangers or "Traceback" in told or np.percentile(report.every, 95) > LONGEST
-    return int(bool(failed))
+    slow = np.percentile(report.every, 95) > LONGEST
+    return int(bool(report.errors or report.strangers or complained or slow))
 
 
 if __name__ == "__main__":

@@ -530,6 +530,7 @@ class _Worker:
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH")))),
+            "PYTHONWARNINGS": "ignore",  # they can quote a file
             "OMP_NUM_THREADS": "1",
             "POLARS_MAX_THREADS": "1",
             # Keep freed memory: fresh pages for every large array cost a quarter of the time.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import re
 import runpy
@@ -20,6 +19,7 @@ from cgcnn.plots import flat_scene, theme, tile_frame
 from cgcnn.structures import Crystal, Unreadable, read_crystals
 from cgcnn.symmetry import Description, describe
 from cgcnn.viewer import CrystalView
+from pages.logs import log, log_warnings_by_kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,10 +27,7 @@ if TYPE_CHECKING:
     import polars as pl
     from pymatgen.core import Structure
 
-log = logging.getLogger("cgcnn.app")
-
-# stmol calls a function that Streamlit has deprecated; `show_scene` is ready for its end, users need not read of it
-logging.getLogger("streamlit.deprecation_util").addFilter(lambda r: "components.v1.html" not in r.getMessage())
+log_warnings_by_kind()
 
 CRYSTAL_PAGE = "pages/crystal.py"
 HEADS = ("gated", "linear", "mean")  # order in the sidebar
@@ -140,7 +137,13 @@ def place_on_this_machine(path: str) -> Path:
 
     CGCNN_DATA lists the folders that it does, as PATH lists folders; empty for none, not set for all.
     """
-    place, allowed = Path(path).expanduser(), os.environ.get("CGCNN_DATA")
+    try:
+        place, allowed = Path(path).expanduser().absolute(), os.environ.get("CGCNN_DATA")
+        place.lstat()
+    except OSError:
+        pass  # the one who opens it says what is wrong
+    except (RuntimeError, ValueError) as error:  # ~nobody, or characters that no path can have
+        raise DatasetError(f"{path!r} is no path of this machine") from error
     folders = [Path(folder).resolve() for folder in (allowed or "").split(os.pathsep) if folder]
     if allowed is None or any(place.resolve().is_relative_to(folder) for folder in folders):
         return place

@@ -27,7 +27,6 @@ from pages.common import (
     explained,
     fingerprint,
     is_dark,
-    log,
     model_named,
     plain,
     read,
@@ -44,6 +43,7 @@ from pages.crystal_scene import (
 from pages.crystal_swaps import with_swaps
 from pages.crystal_tabs import tabs
 from pages.crystal_tabs.shown import Shown
+from pages.logs import log_failure
 
 SCENE_HEIGHT = 500  # px
 SUPERCELLS = {"1×1×1": (1, 1, 1), "2×2×1": (2, 2, 1), "2×2×2": (2, 2, 2), "3×3×3": (3, 3, 3)}
@@ -278,6 +278,6 @@ try:
     main()
 except ModelError as error:
     st.error(plain(str(error)))
-except Exception:  # a page never shows a traceback; st.stop and reruns are no Exceptions
-    log.exception("crystal page")
+except Exception as error:  # a page never shows a traceback; st.stop and reruns are no Exceptions
+    log_failure("crystal page", error)
     st.error("This crystal could not be explained. Try another file; the log on the terminal has the details.")

@@ -13,7 +13,8 @@ from cgcnn.datasets import DatasetError
 from cgcnn.kept import SPACE_FILE, keep_files, kept_scores, kept_space_scores
 from cgcnn.model import Card, ModelError
 from cgcnn.scoring import Scores, load_scores
-from pages.common import log, model_cards, model_named, place_on_this_machine
+from pages.common import model_cards, model_named, place_on_this_machine
+from pages.logs import log
 
 # Options are their own labels, since those stand in the URL.
 SPACE, TRAINING, UPLOAD, PATH = "Perovskite space", "Training crystals", "Your file", "Path on this machine"
