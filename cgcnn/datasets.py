@@ -285,6 +285,8 @@ def _cached_graphs(source: Source, settings: GraphSettings) -> Built:
         start += len(chunk)
     built = _joined(parts, starts)
     arrays = {"roles": built.roles, "volume": built.volume, "kept": built.kept}
-    with forgiven(file), written_whole(file) as opened:
-        np.savez(opened, **built.graphs.arrays(), **arrays, unreadable=json.dumps(built.unreadable))
+    with forgiven(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(file) as opened:
+            np.savez(opened, **built.graphs.arrays(), **arrays, unreadable=json.dumps(built.unreadable))
     return built

@@ -62,7 +62,6 @@ def write_whole(file: Path, content: bytes | memoryview) -> None:
 def forgiven(file: Path) -> Iterator[None]:
     """For writing what can be made again: a file that cannot be written is worth a line in the log, no more."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
         log.warning("%s is not kept (%s); it will be made again", file, error.strerror)

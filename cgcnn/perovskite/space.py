@@ -164,6 +164,7 @@ def write_cache(table: pl.DataFrame, file: Path, metadata: dict[str, str] | None
     content = io.BytesIO()
     table.write_parquet(content, metadata=metadata)
     with forgiven(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, content.getbuffer())
 
 
