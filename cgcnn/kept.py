@@ -1,7 +1,7 @@
 """Scores that are kept in the user's cache: of files, and of the perovskite space.
 
 Both go the way of `score`, into a folder named by the content of the data and by the model, so nothing is scored
-twice, and a run that was broken off goes on.
+twice, and a run that was broken off goes on. What was not used for longest is removed where the cache gets too large.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
-from .cache import cache_folder
+from .cache import cache_folder, trim_cache, used
 from .datasets import DatasetError
 from .files import write_whole
 from .model import Model
@@ -37,7 +37,10 @@ def kept_scores(dataset: str | Path, model: Model, progress: Progress | None = N
     about += [model.card.calibration.get("scale"), model.card.gauge.get("shift")]
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
     folder = cache_folder() / "scores" / key[:24]
-    return score(dataset, model.folder, folder, chunk=_CHUNK, progress=progress, wait=True)
+    found = score(dataset, model.folder, folder, chunk=_CHUNK, progress=progress, wait=True)
+    used(folder)
+    trim_cache(keep=folder)
+    return found
 
 
 def kept_space_scores(model: Model, progress: Progress | None = None) -> Scores:
@@ -68,6 +71,7 @@ def keep_files(files: Sequence[tuple[str, bytes]]) -> Path:
         folder = cache_folder() / "data" / digest.hexdigest()[:24] / f"{len(files)} CIFs"
         for name, content in files:
             _write(folder / (Path(name).name or "crystal.cif"), content)
+        used(folder.parent)
         return folder
     if len(files) > 1:
         raise DatasetError(
@@ -78,8 +82,10 @@ def keep_files(files: Sequence[tuple[str, bytes]]) -> Path:
 
 def keep_file(name: str, content: bytes) -> Path:
     """Put a file into the cache, where it can be read again; the same content is kept once."""
-    digest = hashlib.sha256(content).hexdigest()
-    return _write(cache_folder() / "data" / digest[:24] / (Path(name).name or "data"), content)
+    folder = cache_folder() / "data" / hashlib.sha256(content).hexdigest()[:24]
+    file = _write(folder / (Path(name).name or "data"), content)
+    used(folder)
+    return file
 
 
 def _write(file: Path, content: bytes) -> Path:

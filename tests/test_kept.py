@@ -1,12 +1,16 @@
 """Scores in the user's cache: made once, by content and model."""
 
+import os
+
 import polars as pl
 import pytest
 from builders import perovskite
 from test_scoring import write_ensemble, write_table
 
+from cgcnn.cache import trim_cache
 from cgcnn.datasets import DatasetError, read_crystal
-from cgcnn.kept import keep_files, kept_scores, kept_space_scores
+from cgcnn.files import only_one
+from cgcnn.kept import keep_file, keep_files, kept_scores, kept_space_scores
 from cgcnn.model import load_model
 from cgcnn.sources import open_source
 
@@ -80,3 +84,29 @@ def test_a_crystal_of_a_data_set_again(tmp_path):
     ):
         with pytest.raises(DatasetError, match=said):
             read_crystal(path, row, fingerprint)
+
+
+def test_the_cache_stays_within_its_limit(tmp_path, cache, model, monkeypatch):
+    """The oldest go first and whole; what is in use and what was downloaded stay."""
+    downloaded = cache / "public" / "file.json.gz"
+    downloaded.parent.mkdir(parents=True)
+    downloaded.write_bytes(bytes(100_000))
+    uploads = [keep_file(f"{name}.csv", name.encode() * 50_000) for name in "abc"]
+    for age, upload in enumerate(uploads):
+        os.utime(upload.parent, (0, 1000 * (3 - age)))  # c is the oldest
+    (cache / "graphs-x.npz").write_bytes(bytes(10))
+    monkeypatch.setenv("CGCNN_CACHE_GB", "120e-6")
+    with only_one(uploads[2].parent):
+        trim_cache()
+    assert [upload.exists() for upload in uploads] == [True, False, True]
+    keep_file("c.csv", b"c" * 50_000)  # used again, so now the youngest
+    monkeypatch.setenv("CGCNN_CACHE_GB", "60e-6")
+    trim_cache()
+    assert [upload.exists() for upload in uploads] == [False, False, True]
+    monkeypatch.setenv("CGCNN_CACHE_GB", "1e-9")
+    data = write_table(tmp_path / "data.parquet", [perovskite()])
+    scores = kept_scores(data, model)
+    assert scores.crystals.collect().height == 1 and downloaded.exists()
+    assert [f.name for f in (cache / "scores").iterdir()] == [scores.folder.name] and not list(
+        (cache / "data").iterdir()
+    )
