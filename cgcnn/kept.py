@@ -45,16 +45,16 @@ def kept_scores(dataset: str | Path, model: Model, progress: Progress | None = N
 
 def kept_space_scores(model: Model, progress: Progress | None = None) -> Scores:
     """The scores of all crystals of the perovskite space; `material_id` is the name, such as SrTiO3."""
-    return kept_scores(_space_table(), model, progress)
+    return kept_scores(keep_file(SPACE_FILE, _space_table()), model, progress)
 
 
 @cache
-def _space_table() -> Path:
+def _space_table() -> bytes:
     from .perovskite.space import build_space  # imported late: it stands on the data sets
 
     content = io.BytesIO()
     build_space().select("material_id", "lattice", "atomic_numbers", "frac_coords").write_parquet(content)
-    return keep_file(SPACE_FILE, content.getvalue())
+    return content.getvalue()
 
 
 def keep_files(files: Sequence[tuple[str, bytes]]) -> Path:
