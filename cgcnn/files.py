@@ -15,10 +15,11 @@ from filelock import FileLock, Timeout
 
 log = logging.getLogger("cgcnn")
 
-_FULL = "make room there, or name another place, and do the same again"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what the system says of a full disk
+_MAKE_ROOM = "make room there, or name another place, and do the same again"
 _LOCKED = "name a place that can be written, or mend its permissions"
 _WAYS_OUT = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _FULL),
+    **dict.fromkeys(FULL, _MAKE_ROOM),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), _LOCKED),
 }
 _PATIENCE = 0.3  # seconds between two looks at a lock

@@ -223,6 +223,12 @@ def test_without_webgl_the_crystal_is_drawn_flat(why):
     assert not [e for e in app.get("bidi_component") if "scene" in e.proto.component_name.split(".")[-1]]
 
 
+def test_without_3dmol_the_browser_asks_the_internet_and_the_page_says_so(monkeypatch):
+    monkeypatch.setattr("cgcnn.scene.LIBRARY", Path("/nowhere"))
+    app = open_app()
+    assert "3Dmol.js comes from the internet; `npm install`" in words(app) and shows_a_crystal(app)
+
+
 def test_the_clock_may_jump(monkeypatch, fresh):
     rng, clock, waiting = random.Random(0), time.time, threading.current_thread()
 
