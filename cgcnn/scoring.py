@@ -25,7 +25,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from math import gcd
 from pathlib import Path
@@ -170,8 +170,7 @@ def score(
     target = find_target(source, target, loaded.card.target.name, needed=False)
     wanted = (source, loaded, target, chunk, max_sites)
     if (_read_about(out) or {}).get("complete"):  # nothing to write: the folder may be one that cannot be written
-        _claim(out, *wanted)
-        return load_scores(out)
+        return _as_claimed(out, _claim(out, *wanted))
     if out.exists() and not out.is_dir():
         raise ScoringError(f"{out} is a file; name a new folder with --out")
     out.mkdir(parents=True, exist_ok=True)
@@ -186,7 +185,7 @@ def score(
             columns = (about["target in the data"], about["target column"], about["split"])
             job = _Job(str(folder), str(out), *columns, max_sites)
             _score(job, loaded, source, about, workers, cluster, progress)
-    return load_scores(out)
+    return _as_claimed(out, about)
 
 
 def _score(
@@ -284,6 +283,12 @@ def _claim(out: Path, source: Source, model: Model, target: str | None, chunk: i
         with suppress(OSError):  # not worth an error where the folder is there to be read only
             _write_about(out, earlier)
     return earlier
+
+
+def _as_claimed(out: Path, about: dict) -> Scores:
+    """The scores under the name that the data have here; meanwhile somebody may have asked for the same as another."""
+    found = load_scores(out)
+    return replace(found, about=found.about | {name: about[name] for name in ("data", "path")})
 
 
 def _left_over(file: Path) -> bool:

@@ -38,6 +38,15 @@ def test_the_same_content_is_scored_once_wherever_it_lies(tmp_path, model, monke
     assert again.about["data"] == "other.parquet"
 
 
+def test_the_same_content_under_two_names_shows_nobody_the_others(model):
+    """Two users bring the same file; each reads the name that it has at home."""
+    content = pl.DataFrame({"cif": [perovskite().to(fmt="cif")]}).write_csv().encode()
+    one, other = (kept_scores(keep_file(name, content), model) for name in ("one.csv", "other.csv"))
+    again = kept_scores(keep_file("one.csv", content), model)
+    assert [scores.about["data"] for scores in (one, other, again)] == ["one.csv", "other.csv", "one.csv"]
+    assert one.folder == other.folder
+
+
 def test_another_model_has_a_folder_of_its_own(tmp_path, model):
     data = write_table(tmp_path / "data.parquet", [perovskite()])
     other = load_model(write_ensemble(tmp_path / "other", "gated"))
