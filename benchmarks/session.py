@@ -21,6 +21,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 
 _LARGEST = 2**28  # bytes of a message
+_MOST_KNOWN = 60  # messages that a tab keeps
 _XSRF = "_streamlit_xsrf"
 
 
@@ -151,6 +152,8 @@ class Session:
         shown = {widget.id for widget in self.widgets.values()}
         self._states = {id: value for id, value in self._states.items() if id in shown}
         state.widget_states.widgets.extend(self._states.values())
+        while len(self._known) > _MOST_KNOWN:
+            self._known.pop(next(iter(self._known)))
         state.cached_message_hashes.extend(self._known)
         started = time.monotonic()
         await self._socket.send(question.SerializeToString())
