@@ -43,12 +43,20 @@ A, B = ("K", "Rb", "Ca", "Sr", "Ba", "La", "Pb", "Y", "Na"), ("Ti", "Zr", "Hf", 
 
 @dataclass(frozen=True)
 class Upload:
-    """A crystal of one user. name: of its file, which no other user's holds; energy: by head, as the page writes it"""
+    """A crystal of one user. energy: by head, as the page writes it
+
+    name: of its file, which no other user's has. The page holds it only where it lists several, so the file is dropped
+    with a copy of itself.
+    """
 
     name: str
     text: bytes
     formula: str
     energy: dict[str, str]
+
+    @property
+    def files(self) -> list[tuple[str, bytes]]:
+        return [(self.name, self.text), (f"copy-of-{self.name}", self.text)]
 
 
 def uploads(n: int) -> list[Upload]:
@@ -128,7 +136,7 @@ async def user(url: str, mine: Upload, others: Sequence[str], end: float, think:
         await done("open", tab.open())
         while time.monotonic() < end:
             if not uploaded:
-                check(await done("upload", tab.upload("upload", [(mine.name, mine.text)])), "upload")
+                check(await done("upload", tab.upload("upload", mine.files)), "upload")
                 uploaded = True
             else:
                 what = rng.choices(("head", "supercell", "panel", "page"), (4, 2, 3, 3))[0]

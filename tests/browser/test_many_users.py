@@ -17,9 +17,17 @@ def app(tmp_path_factory):
     folder = tmp_path_factory.mktemp("users")
     log = folder / "terminal.txt"
     with app_process(log, CGCNN_CACHE=str(folder / "cache")) as (url, server):
+        asyncio.run(first_visit(url))
         yield url, server.pid
     told = log.read_text()
     assert "Traceback" not in told and "failed: " not in told, told
+
+
+async def first_visit(url: str) -> None:
+    """Imports and models are there afterwards."""
+    tab = Session(url)
+    await tab.open()
+    await tab.close()
 
 
 def test_nobody_sees_anothers_crystal(app, monkeypatch):
@@ -28,7 +36,7 @@ def test_nobody_sees_anothers_crystal(app, monkeypatch):
     url, pid = app
     report = asyncio.run(drive(url, pid, sessions=5, seconds=12, think=0.5))
     assert not report.errors and not report.strangers
-    assert report.checked >= 10 and len(report.times["upload"]) >= 5 and "head" in report.times
+    assert report.checked >= len(report.times["upload"]) >= 5 and len(report.times) > 2
     assert "errors: 0" in (text := text_of(report, 5, 12, 0.5)) and "memory of the server, MB" in text
     memory = np.array(report.memory)[:, 1]
     assert memory.max() < 2500  # MB
@@ -42,7 +50,7 @@ def test_the_check_would_see_a_strangers_crystal(app):
     async def wrong():
         tab = Session(app[0])
         await tab.open()
-        answer = await tab.upload("upload", [(other.name, other.text)])
+        answer = await tab.upload("upload", other.files)
         await tab.close()
         return answer
 
@@ -69,7 +77,7 @@ def test_an_upload_goes_to_nobody_else(app):
         await tab.open()
         tab._token = "wrong"
         with pytest.raises(urllib.error.HTTPError, match="403"):
-            await tab.upload("upload", [(mine.name, mine.text)])
+            await tab.upload("upload", mine.files)
         await tab.close()
 
     asyncio.run(stolen())
