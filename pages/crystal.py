@@ -129,7 +129,7 @@ def scene_options(sites: int) -> dict:
         supercell = st.selectbox(
             "Supercell", fitting or ["1×1×1"], key="supercell", label_visibility="collapsed", width=92
         )
-        polyhedra = st.toggle("Polyhedra", key="polyhedra")
+        polyhedra = "flat" not in st.session_state and st.toggle("Polyhedra", key="polyhedra")
     return dict(colour_by=colour_by, supercell=SUPERCELLS[supercell], polyhedra=polyhedra)
 
 

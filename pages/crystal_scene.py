@@ -112,9 +112,8 @@ SAVE_PICTURE = 'window.dispatchEvent(new Event("save-scene"));'
 
 # Why a browser draws no scene -> what the page says of it.
 WHY_FLAT = {
-    "webgl": "Drawn flat: WebGL is switched off in this browser, or its graphics card is not supported. "
-    "The numbers are complete.",
-    "library": "Drawn flat: 3Dmol.js cannot be had from the internet; `npm install` in the app's folder brings it.",
+    "webgl": "Drawn flat: this browser has no WebGL. The numbers are complete.",
+    "library": "Drawn flat: there is no 3Dmol.js; `npm install` in the app's folder brings it.",
 }
 TURNS = {"start": "oblique", "a": "along a", "b": "along b", "c": "along c"}
 
