@@ -5,6 +5,8 @@ streamlit run app.py
 
 from __future__ import annotations
 
+import gc
+
 import streamlit as st
 
 
@@ -57,6 +59,17 @@ def error_caption(card) -> str:
     return f"MAE {card.mae:.3g} {card.target.unit}"
 
 
+@st.cache_resource(show_spinner=False)
+def spare_the_collector(page: str) -> None:
+    """Once a page has run: what is there by then stays, and is no longer looked through.
+
+    Streamlit collects garbage after every run of a page. Going through the modules, models and tables of the app, which
+    hold a million objects, would take longer than most pages, and nobody else runs meanwhile.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 # Streamlit's own margins leave a laptop's screen half empty.
 STYLE = """<style>
 [data-testid="stMainBlockContainer"] { padding-left: clamp(1rem, 2.5vw, 3rem); padding-right: clamp(1rem, 2.5vw, 3rem);
@@ -79,3 +92,4 @@ page = st.navigation(
 sidebar()
 st.session_state["entered"] = True  # see pages.common.enter_through_app
 page.run()
+spare_the_collector(page.url_path)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import random
 import re
 import sys
@@ -95,6 +96,7 @@ class Report:
     strangers: list[str] = field(default_factory=list)
     memory: list[tuple[float, float]] = field(default_factory=list)
     checked: int = 0
+    processor: float = 0.0  # seconds, of the server
     size: int = 0
 
     @property
@@ -161,10 +163,17 @@ async def user(url: str, mine: Upload, others: Sequence[str], end: float, think:
 
 
 async def watch_memory(pid: int, end: float, report: Report) -> None:
-    started = time.monotonic()
+    started, used = time.monotonic(), processor_seconds(pid)
     while time.monotonic() < end:
         report.memory.append((time.monotonic() - started, memory(pid)))
         await asyncio.sleep(1)
+    report.processor = processor_seconds(pid) - used
+
+
+def processor_seconds(pid: int) -> float:
+    """That a process has used, with the children that it has waited for."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory(pid: int) -> float:
@@ -221,7 +230,8 @@ def text_of(report: Report, sessions: int, seconds: float, think: float) -> str:
     lines = [
         f"{processor()}",
         f"{sessions} sessions for {seconds:.0f} s, {think:g} s between two actions of one: {len(every)} reruns, "
-        f"{len(every) / seconds:.1f} a second, {report.size / len(every) / 1e3:.0f} kB each",
+        f"{len(every) / seconds:.1f} a second, {report.size / len(every) / 1e3:.0f} kB and "
+        f"{1e3 * report.processor / len(every):.0f} ms of processor each",
         f"errors: {len(report.errors)}; crystals checked: {report.checked}, of others seen: {len(report.strangers)}",
         f"{'':<14}{'n':>6}{'p50, s':>9}{'p95, s':>9}{'max, s':>9}",
     ]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
+import torch
 
 from cgcnn.contributions import Contributions, explain
 from cgcnn.datasets import DatasetError
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
 log_warnings_by_kind()
+
+# Users share the cores, not the threads of one: on a busy machine threads of small crystals mostly wait for each other.
+torch.set_num_threads(1)
 
 CRYSTAL_PAGE = "pages/crystal.py"
 HEADS = ("gated", "linear", "mean")  # order in the sidebar
