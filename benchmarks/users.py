@@ -111,10 +111,13 @@ def shown(answer: Answer) -> tuple[str, str]:
     return (bold[0], bold[1].split()[0]) if len(bold) > 1 else ("", "")
 
 
-async def user(url: str, mine: Upload, others: Sequence[str], end: float, think: float, report: Report, seed: int):
-    """One tab until the end. others: names of the files of the others."""
+async def user(
+    url: str, mine: Upload, others: Sequence[str], end: float, think: float, report: Report, seed: int, late: float
+):
+    """One tab until the end. others: names of the files of the others; late: seconds until it is opened"""
     rng = random.Random(seed)
     tab, head, uploaded = Session(url), "linear", False
+    await asyncio.sleep(late)
 
     async def done(what: str, asked) -> Answer:
         try:
@@ -202,21 +205,34 @@ async def watch_in_browsers(url: str, n: int, end: float, report: Report) -> Non
 
 
 async def first_views(url: str) -> dict[str, float]:
-    """Seconds until each page is there for the first user, who also waits for what is worked out once."""
+    """Seconds until each page is there for the first user, who also waits for what is worked out once a model."""
     tab, took = Session(url, patience=600), {}
     took["crystal"] = (await tab.open()).seconds
-    for page in PAGES:
-        took[page] = (await tab.go(page)).seconds
+    for head in HEADS:
+        await tab.set(head=head)
+        for page in PAGES:
+            took[f"{page}, {head}"] = (await tab.go(page)).seconds
     await tab.close()
     return took
 
 
 async def drive(url: str, pid: int, sessions: int, seconds: float, think: float, browsers: int = 0) -> Report:
-    """Many users for some time, on an app that runs. think: mean seconds between two actions of one user"""
+    """Many users for some time, on an app that runs. think: mean seconds between two actions of one user, in which
+    they all come
+    """
     report, everyone = Report(), uploads(sessions)
     end = time.monotonic() + seconds
     tasks = [
-        user(url, mine, [other.name for other in everyone if other is not mine], end, think, report, seed)
+        user(
+            url,
+            mine,
+            [other.name for other in everyone if other is not mine],
+            end,
+            think,
+            report,
+            seed,
+            late=think * seed / sessions,
+        )
         for seed, mine in enumerate(everyone)
     ]
     if browsers:
