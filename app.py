@@ -5,13 +5,15 @@ streamlit run app.py
 
 from __future__ import annotations
 
+import gc
+
 import streamlit as st
 
 
 def sidebar() -> None:
     """Model family and pooling head, each head with its validation error; both are kept in the URL."""
     # imported late: the page has its shape before torch is there
-    from pages.common import AUTOMATIC, HEADS, chosen_family, families, plain
+    from pages.common import AUTOMATIC, HEADS, broken_cards, chosen_family, families, plain
 
     found = families()
     if not found:
@@ -45,6 +47,8 @@ def sidebar() -> None:
         target = cards[heads[0]].target
         what = ", ".join(filter(None, (target.label, target.unit)))
         st.caption(f"Predicts **{plain(target.short)}**: {plain(what)}")
+        for sentence in broken_cards():
+            st.caption(f":orange[:material/warning: {plain(sentence)}]")
 
 
 def error_caption(card) -> str:
@@ -54,6 +58,17 @@ def error_caption(card) -> str:
     if card.target.unit == "eV/atom":
         return f"MAE {1000 * card.mae:.0f} meV/atom"
     return f"MAE {card.mae:.3g} {card.target.unit}"
+
+
+@st.cache_resource(show_spinner=False)
+def spare_the_collector(page: str) -> None:
+    """Once a page has run: what is there by then stays, and is no longer looked through.
+
+    Streamlit collects garbage after every run of a page. Going through the modules, models and tables of the app, which
+    hold a million objects, would take longer than most pages, and nobody else runs meanwhile.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 # Streamlit's own margins leave a laptop's screen half empty.
@@ -78,3 +93,4 @@ page = st.navigation(
 sidebar()
 st.session_state["entered"] = True  # see pages.common.enter_through_app
 page.run()
+spare_the_collector(page.url_path)

@@ -9,6 +9,7 @@ works on these. An *atlas* is what is kept of the training crystals of a model: 
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from .model import model_folder
+from .files import write_whole
+from .model import ATLAS, CARD, Card, checksum, model_folder, read_checked, update_card
 from .scoring import Scores
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -28,7 +30,6 @@ GROUPINGS = {
     "coordination": ("element", "role", "coordination"),
     "nearest_anion": ("element", "role", "nearest_anion"),
 }
-ATLAS = "atlas.parquet"  # in the folder of a model
 _BINS = 40  # of a histogram between zero and the end of the model's colour scale
 _FARTHEST = 10 * _BINS  # from zero; values beyond are in the last bin
 _ATLAS_VERSION = 1
@@ -298,16 +299,26 @@ def write_atlas(scores: Scores, path: Path) -> None:
     about = {**scores.about, "version": _ATLAS_VERSION, "crystals": crystals, "sites": sites}
     about |= {"left out": every - crystals}
     about.pop("path")
-    part = path.with_name(f"{path.name}.part")
-    small.write_parquet(part, compression="zstd", compression_level=19, metadata={"about": json.dumps(about)})
-    part.replace(path)
+    content = io.BytesIO()
+    small.write_parquet(content, compression="zstd", compression_level=19, metadata={"about": json.dumps(about)})
+    write_whole(path, content.getbuffer())
 
 
-def read_atlas(path: Path) -> Atlas:
-    """Raises AtlasError for what `write_atlas` did not write."""
+def model_atlas(model: str | Path) -> Atlas | None:
+    """The atlas of a model, None where it has none. Raises AtlasError, ModelError for one that is damaged."""
+    folder = model_folder(model)
+    card = Card.read(folder / CARD)
+    if ATLAS not in card.files and not (folder / ATLAS).is_file():
+        return None
+    return read_atlas(folder / ATLAS, read_checked(folder, card, ATLAS))
+
+
+def read_atlas(path: Path, content: bytes | None = None) -> Atlas:
+    """content: of the file, if it was read already. Raises AtlasError for what `write_atlas` did not write."""
     try:
-        about = json.loads(pl.read_parquet_metadata(path)["about"])
-        groups = pl.read_parquet(path)
+        content = path.read_bytes() if content is None else content
+        about = json.loads(pl.read_parquet_metadata(io.BytesIO(content))["about"])
+        groups = pl.read_parquet(io.BytesIO(content))
     except (OSError, KeyError, ValueError, pl.exceptions.PolarsError) as error:
         raise AtlasError(f"{path} is no atlas ({error}); write it again with `python -m cgcnn atlas`") from error
     if about.get("version") != _ATLAS_VERSION:
@@ -321,7 +332,7 @@ def read_atlas(path: Path) -> Atlas:
 
 
 def make_atlas(scores: Scores, model: str | Path, split: str | None = "train") -> tuple[Path, Atlas]:
-    """Write the atlas of a model into its folder.
+    """Write the atlas of a model into its folder, and its checksum on the card.
 
     scores: of its training data; split: of these, all for None or where there are none
     Raises AtlasError, ModelError.
@@ -333,4 +344,6 @@ def make_atlas(scores: Scores, model: str | Path, split: str | None = "train") -
         raise AtlasError(f"there is no crystal of {scores.about['data']}{where}; an atlas needs the training crystals")
     file = model_folder(model) / ATLAS
     write_atlas(scores, file)
+    files = Card.read(file.parent / CARD).files
+    update_card(file.parent, files={**files, ATLAS: checksum(file.read_bytes())})
     return file, read_atlas(file)

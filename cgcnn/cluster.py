@@ -20,6 +20,7 @@ from pathlib import Path
 import polars as pl
 import torch
 
+from .files import FULL, in_words
 from .model import Model
 from .sources import DatasetError, Source, open_source
 
@@ -27,6 +28,7 @@ LOCAL = "local"
 _RETRIES = 3  # of a chunk whose worker died
 _PATIENCE = 5  # seconds until a cluster answers
 _OBJECT_STORE = 100 * 2**20  # bytes; next to nothing travels, and Ray would take a third of the memory
+_SHARED = "the data set and --out must lie on a path that all machines of the cluster share"
 _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "POLARS_MAX_THREADS": "1",
@@ -145,8 +147,9 @@ class _Scorer:
             self.score_chunk(self.model, number, number * self.size, rows)
             return {**found, "rows": len(rows)}
         except (DatasetError, OSError) as error:
-            shared = "the data set and --out must lie on a path that all machines of the cluster share"
-            return {**found, "problem": f"on {platform.node()}: {error}; {shared}"}
+            said = in_words(error) if isinstance(error, OSError) else str(error)
+            way_out = "" if getattr(error, "errno", None) in FULL else f"; {_SHARED}"
+            return {**found, "problem": f"on {platform.node()}: {said}{way_out}"}
         except Exception:
             return {**found, "traceback": traceback.format_exc()}
 

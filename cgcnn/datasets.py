@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
 import numpy as np
 import polars as pl
 
 from .cache import cache_folder
 from .cell import CLOSEST, Cell, StructureError, shortened
+from .files import forgiven, written_whole
 from .graph import CrystalGraph, GraphSettings, PackedGraphs, build_graph
 from .perovskite import ROLES, site_roles
 from .sources import DatasetError, Source, open_source, read_cells, row_names
@@ -274,12 +275,14 @@ def _joined(parts: Sequence[Built], starts: Sequence[int]) -> Built:
 def _cached_graphs(source: Source, settings: GraphSettings) -> Built:
     key = hashlib.sha256(json.dumps([_CACHE_VERSION, source.fingerprint(), settings.asdict()]).encode())
     file = cache_folder() / f"graphs-{key.hexdigest()[:24]}.npz"
-    if file.is_file():
+    try:
         with np.load(file, allow_pickle=False) as stored:
             unreadable = [tuple(entry) for entry in json.loads(str(stored["unreadable"]))]
             return Built(
                 PackedGraphs.from_arrays(stored), stored["roles"], stored["volume"], stored["kept"], unreadable
             )
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        pass  # not there, or damaged
     parts, starts, start = [], [], 0
     for chunk in source.chunks(_ROWS_AT_ONCE):
         parts.append(build_rows(chunk, settings, start))
@@ -288,10 +291,9 @@ def _cached_graphs(source: Source, settings: GraphSettings) -> Built:
         starts.append(start)
         start += len(chunk)
     built = _joined(parts, starts)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".part", delete=False) as part:
-        unreadable = json.dumps(built.unreadable)
-        arrays = {"roles": built.roles, "volume": built.volume, "kept": built.kept}
-        np.savez(part, **built.graphs.arrays(), **arrays, unreadable=unreadable)
-    Path(part.name).replace(file)
+    arrays = {"roles": built.roles, "volume": built.volume, "kept": built.kept}
+    with forgiven(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(file) as opened:
+            np.savez(opened, **built.graphs.arrays(), **arrays, unreadable=json.dumps(built.unreadable))
     return built

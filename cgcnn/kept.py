@@ -1,7 +1,7 @@
 """Scores that are kept in the user's cache: of files, and of the perovskite space.
 
 Both go the way of `score`, into a folder named by the content of the data and by the model, so nothing is scored
-twice, and a run that was broken off goes on.
+twice, and a run that was broken off goes on. What was not used for longest is removed where the cache gets too large.
 """
 
 from __future__ import annotations
@@ -9,14 +9,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import tempfile
-import threading
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
-from .cache import cache_folder
+from .cache import cache_folder, trim_cache, used
 from .datasets import DatasetError
+from .files import write_whole
 from .model import Model
 from .scoring import VERSION, Scores, score
 from .sources import open_source
@@ -25,36 +24,37 @@ Progress = Callable[[int, int], None]
 
 SPACE_FILE = "perovskite-space.parquet"
 _CHUNK = 1024  # rows; small enough for a progress bar that moves
-_locks: dict[Path, threading.Lock] = {}
 
 
 def kept_scores(dataset: str | Path, model: Model, progress: Progress | None = None) -> Scores:
     """The scores of a data set in the cache; scored first if they are not there.
 
-    progress: as in `score`; when another thread is at it already, this one waits
-    Raises DatasetError, ScoringError.
+    progress: as in `score`; when another thread or process is at it already, this one waits
+    Raises DatasetError, ScoringError, OSError where the cache cannot be written.
     """
     about = [VERSION, open_source(dataset).fingerprint(), model.hash, model.card.name]
     about += [model.card.graph, model.card.reference, model.card.colour_limit]
     about += [model.card.calibration.get("scale"), model.card.gauge.get("shift")]
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
     folder = cache_folder() / "scores" / key[:24]
-    with _locks.setdefault(folder, threading.Lock()):
-        return score(dataset, model.folder, folder, chunk=_CHUNK, progress=progress)
+    found = score(dataset, model.folder, folder, chunk=_CHUNK, progress=progress, wait=True)
+    used(folder)
+    trim_cache(keep=folder)
+    return found
 
 
 def kept_space_scores(model: Model, progress: Progress | None = None) -> Scores:
     """The scores of all crystals of the perovskite space; `material_id` is the name, such as SrTiO3."""
-    return kept_scores(_space_table(), model, progress)
+    return kept_scores(keep_file(SPACE_FILE, _space_table()), model, progress)
 
 
 @cache
-def _space_table() -> Path:
+def _space_table() -> bytes:
     from .perovskite.space import build_space  # imported late: it stands on the data sets
 
     content = io.BytesIO()
     build_space().select("material_id", "lattice", "atomic_numbers", "frac_coords").write_parquet(content)
-    return keep_file(SPACE_FILE, content.getvalue())
+    return content.getvalue()
 
 
 def keep_files(files: Sequence[tuple[str, bytes]]) -> Path:
@@ -71,6 +71,7 @@ def keep_files(files: Sequence[tuple[str, bytes]]) -> Path:
         folder = cache_folder() / "data" / digest.hexdigest()[:24] / f"{len(files)} CIFs"
         for name, content in files:
             _write(folder / file_name(name, "crystal.cif"), content)
+        used(folder.parent)
         return folder
     if len(files) > 1:
         raise DatasetError(
@@ -81,8 +82,10 @@ def keep_files(files: Sequence[tuple[str, bytes]]) -> Path:
 
 def keep_file(name: str, content: bytes) -> Path:
     """Put a file into the cache, where it can be read again; the same content is kept once."""
-    digest = hashlib.sha256(content).hexdigest()
-    return _write(cache_folder() / "data" / digest[:24] / file_name(name, "data"), content)
+    folder = cache_folder() / "data" / hashlib.sha256(content).hexdigest()[:24]
+    file = _write(folder / file_name(name, "data"), content)
+    used(folder)
+    return file
 
 
 def file_name(name: str, otherwise: str) -> str:
@@ -94,8 +97,5 @@ def file_name(name: str, otherwise: str) -> str:
 def _write(file: Path, content: bytes) -> Path:
     if not file.is_file():
         file.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=file.parent, suffix=".part")
-        with open(handle, "wb") as opened:
-            opened.write(content)
-        Path(part).replace(file)
+        write_whole(file, content)
     return file

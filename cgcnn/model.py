@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 
+from .files import write_whole
 from .graph import GraphBatch, GraphSettings
 from .network import CrystalNetwork, NetworkSettings
 from .network.alike import site_features
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 LOGIT = "logit"  # unit of a classifier's target: the log-odds of class 1
 
 BUNDLED = Path(__file__).resolve().parent.parent / "models"
+CARD, WEIGHTS, ATLAS = "card.json", "weights.safetensors", "atlas.parquet"  # in the folder of a model
 
 
 class ModelError(ValueError):
@@ -70,6 +72,7 @@ class Card:
     gauge: {"note", "shift": {role or "": {element: what is taken off each member's contributions}}, ...}
     agreement: of independently trained members; sanity: checks, {name: {"value", ...}}
     domain: what the training crystals look like, see `domain`; tradeoff: {"points", "why"}, accuracy and faithfulness
+    files: {name of a file beside the card: its SHA-256, hex digits}, checked when it is read
     Cards written before a field existed have its default.
     """
 
@@ -95,6 +98,7 @@ class Card:
     sanity: dict = field(default_factory=dict)
     domain: dict = field(default_factory=dict)
     tradeoff: dict = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
     citation: str = (
         "T. Xie and J. C. Grossman, Phys. Rev. Lett. 120, 145301 (2018), https://doi.org/10.1103/PhysRevLett.120.145301"
     )
@@ -105,10 +109,11 @@ class Card:
         return self.accuracy.get("val", {}).get("mae", float("nan"))
 
     def write(self, path: Path) -> None:
+        """Whole or not at all. Raises OSError."""
         text = json.dumps(asdict(self), indent=1, ensure_ascii=False)
         # Lists of plain values go on one line: a learning curve has hundreds.
         text = re.sub(r"\[[^\[\]{}]*\]", lambda found: " ".join(found[0].split()), text)
-        path.write_text(text + "\n", encoding="utf-8")
+        write_whole(path, f"{text}\n".encode())
 
     @classmethod
     def read(cls, path: Path) -> Card:
@@ -217,27 +222,61 @@ class Model:
         return replace(self, members=tuple(members))
 
     def save(self, folder: Path) -> None:
-        """Write `weights.safetensors` and `card.json`; either both are new afterwards or none is half-written."""
+        """Write weights and card, with the checksum of the weights; neither is ever half-written.
+
+        The card comes last: a folder without one is no model yet. Raises OSError.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         weights = {name: t.detach().to(torch.float32, copy=True) for name, t in self._tensors().items()}
-        save_file(weights, folder / "weights.safetensors.part")
-        (folder / "weights.safetensors.part").chmod(0o644)  # safetensors keeps them from other users
-        self.card.write(folder / "card.json.part")
-        (folder / "weights.safetensors.part").replace(folder / "weights.safetensors")
-        (folder / "card.json.part").replace(folder / "card.json")
+        content = save(weights)
+        write_whole(folder / WEIGHTS, content)
+        replace(self.card, files={WEIGHTS: checksum(content)}).write(folder / CARD)
 
 
-def bundled() -> list[Card]:
-    """Cards of the models that come with the software, by name."""
-    return [Card.read(path) for path in sorted(BUNDLED.glob("*/card.json"))]
+def checksum(content: bytes) -> str:
+    """SHA-256 of the content of a file, hex digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def read_checked(folder: Path, card: Card, name: str) -> bytes:
+    """A file beside a card. Raises ModelError if it is missing or not the one that the card was written with.
+
+    Cards written before they had checksums pass.
+    """
+    way_out = "copy the whole folder again from where it came from"
+    if name == ATLAS:
+        way_out = f"write it again with `python -m cgcnn atlas`, or {way_out}"
+    try:
+        content = (folder / name).read_bytes()
+    except OSError as error:
+        raise ModelError(f"{folder / name} cannot be read ({error.strerror}); {way_out}") from error
+    if card.files.get(name, checksum(content)) != checksum(content):
+        raise ModelError(f"{folder / name} is damaged: its checksum is not that of the card beside it; {way_out}")
+    return content
+
+
+def bundled(broken: list[ModelError] | None = None) -> list[Card]:
+    """Cards of the models that come with the software, by name.
+
+    broken: collects the errors of cards that cannot be read; without it the first is raised
+    """
+    cards = []
+    for path in sorted(BUNDLED.glob(f"*/{CARD}")):
+        try:
+            cards.append(Card.read(path))
+        except ModelError as error:
+            if broken is None:
+                raise
+            broken.append(error)
+    return cards
 
 
 def model_folder(name: str | Path) -> Path:
     """Folder of a bundled model's name or of a path. Raises ModelError if there is none."""
     for folder in (BUNDLED / str(name), Path(name)):
-        if (folder / "card.json").is_file():
+        if (folder / CARD).is_file():
             return folder
-    known = ", ".join(card.name for card in bundled()) or "none"
+    known = ", ".join(card.name for card in bundled([])) or "none"
     raise ModelError(f"there is no model {str(name)!r}; bundled are: {known}. Or give the folder that `train` wrote")
 
 
@@ -248,33 +287,45 @@ def load_model(name: str | Path, dtype: torch.dtype = torch.float64) -> Model:
     Raises ModelError.
     """
     folder = model_folder(name)
-    card = Card.read(folder / "card.json")
+    card = Card.read(folder / CARD)
+    content = read_checked(folder, card, WEIGHTS)
     try:
-        weights = load_file(folder / "weights.safetensors")
+        weights = load(content)
         members = []
         for i in range(card.members):
             network = CrystalNetwork(NetworkSettings(**card.network))
             prefix = f"{i}."
             network.load_state_dict({k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)})
             members.append(network.to(dtype).eval().requires_grad_(False))
-    except (OSError, SafetensorError, RuntimeError, TypeError) as error:
+    except (SafetensorError, RuntimeError, TypeError) as error:
         raise ModelError(f"the weights in {folder} do not fit the card beside them: {error}") from error
     return Model(tuple(members), card, folder)
 
 
 def update_card(folder: Path, **values) -> None:
     """Replace fields of a model's card."""
-    card = replace(Card.read(folder / "card.json"), **values)
-    card.write(folder / "card.json.part")
-    (folder / "card.json.part").replace(folder / "card.json")
+    replace(Card.read(folder / CARD), **values).write(folder / CARD)
+
+
+def note_checksums(folder: Path) -> list[str]:
+    """Let the card know the checksums of the files beside it that it has none of; their names.
+
+    Raises ModelError where a file is not the one that the card knows.
+    """
+    card = Card.read(folder / CARD)
+    present = [name for name in (WEIGHTS, ATLAS) if name in card.files or (folder / name).is_file()]
+    files = {name: checksum(read_checked(folder, card, name)) for name in present}
+    if files != card.files:
+        update_card(folder, files=files)
+    return [name for name in files if name not in card.files]
 
 
 def other_head(model: Model) -> Path | None:
     """The folder beside a model's own that holds a model of the same family with another head; None without."""
     if model.folder is None:
         return None
-    for folder in sorted(path.parent for path in model.folder.resolve().parent.glob("*/card.json")):
-        card = Card.read(folder / "card.json")
+    for folder in sorted(path.parent for path in model.folder.resolve().parent.glob(f"*/{CARD}")):
+        card = Card.read(folder / CARD)
         if card.family == model.card.family and card.head != model.card.head:
             return folder
     return None

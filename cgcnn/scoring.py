@@ -6,17 +6,18 @@
     OUT/unreadable.csv     rows that gave no crystal, with the reason
 
 The data set is cut into chunks of rows, and each chunk ends in one file of either table. They are written under
-another name first, so a chunk with both its files is done; a run that was killed goes on with the others.
+another name first, so a chunk with both its files is done; a run that was killed goes on with the others. A lock keeps
+two runs from working in the same folder.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import os
 import pickle
-import platform
 import subprocess
 import sys
 import time
@@ -24,7 +25,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from math import gcd
 from pathlib import Path
@@ -37,6 +38,7 @@ from .cell import SYMBOLS
 from .contributions import references
 from .coordination import coordination
 from .datasets import DatasetError, build_rows, column_numbers, column_splits, find_target
+from .files import only_one, write_whole
 from .graph import PackedGraphs
 from .model import Model, load_model, model_folder
 from .perovskite import ROLES
@@ -145,6 +147,7 @@ def score(
     workers: int | None = None,
     cluster: str | None = None,
     progress: Callable[[int, int], None] | None = None,
+    wait: bool = False,
 ) -> Scores:
     """Score a data set with a model; goes on where an earlier run with the same arguments was stopped.
 
@@ -154,7 +157,9 @@ def score(
     workers: processes, one a core by default; 1 works in this process
     cluster: "local" or the address of a Ray cluster, whose processes then do the work, see `cluster`
     progress: called with (rows done, rows in all) after every chunk, first with what an earlier run did
-    Raises DatasetError, ModelError, ScoringError, ClusterError.
+    wait: where another process is scoring into the same folder, for its end
+    Raises DatasetError, ModelError, ScoringError, ClusterError; Busy where another process is scoring into the same
+    folder; OSError where it cannot be written.
     """
     out = Path(out)
     source = open_source(dataset)
@@ -163,15 +168,40 @@ def score(
     folder = model_folder(model)
     loaded = load_model(folder, torch.float32)
     target = find_target(source, target, loaded.card.target.name, needed=False)
-    about = _claim(out, source, loaded, target, chunk, max_sites)
-    if about["complete"]:
-        return load_scores(out)
+    wanted = (source, loaded, target, chunk, max_sites)
+    if (_read_about(out) or {}).get("complete"):  # nothing to write: the folder may be one that cannot be written
+        return _as_claimed(out, _claim(out, *wanted))
+    if out.exists() and not out.is_dir():
+        raise ScoringError(f"{out} is a file; name a new folder with --out")
+    out.mkdir(parents=True, exist_ok=True)
 
-    size = about["chunk"]
+    def watch() -> None:
+        if progress and (about := _read_about(out)):
+            progress(_rows_done(out, about["chunk"], source.rows), source.rows)
+
+    with only_one(out, watch if wait else None):
+        about = _claim(out, *wanted)
+        if not about["complete"]:
+            columns = (about["target in the data"], about["target column"], about["split"])
+            job = _Job(str(folder), str(out), *columns, max_sites)
+            _score(job, loaded, source, about, workers, cluster, progress)
+    return _as_claimed(out, about)
+
+
+def _score(
+    job: _Job,
+    loaded: Model,
+    source: Source,
+    about: dict,
+    workers: int | None,
+    cluster: str | None,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """What an earlier run has left of a folder that is claimed."""
+    out, size = Path(job.out), about["chunk"]
     done = _chunks_done(out)
     todo = [k for k in range(-(-source.rows // size)) if k not in done]
-    job = _Job(str(folder), str(out), about["target in the data"], about["target column"], about["split"], max_sites)
-    rows_done = sum(min(size, source.rows - k * size) for k in done)
+    rows_done = _rows_done(out, size, source.rows)
     started = time.monotonic()
     if progress:
         progress(rows_done, source.rows)
@@ -180,7 +210,6 @@ def score(
         if progress:
             progress(rows_done, source.rows)
     _finish(out, about, source.rows, time.monotonic() - started)
-    return load_scores(out)
 
 
 # --- the folder -------------------------------------------------------------------------------------------------------
@@ -193,6 +222,10 @@ def _file_name(chunk: int) -> str:
 def _chunks_done(out: Path) -> set[int]:
     files = [{int(f.stem) for f in (out / table).glob("[0-9]*.parquet")} for table in ("sites", "crystals")]
     return files[0] & files[1]
+
+
+def _rows_done(out: Path, size: int, rows: int) -> int:
+    return sum(max(0, min(size, rows - k * size)) for k in _chunks_done(out))
 
 
 def _read_about(out: Path) -> dict | None:
@@ -234,7 +267,7 @@ def _claim(out: Path, source: Source, model: Model, target: str | None, chunk: i
     }
     where = {"data": source.name, "path": str(source.path.resolve())}  # may change between two runs
     if earlier is None:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if any(file.name != ".lock" and not _left_over(file) for file in out.iterdir()):
             raise ScoringError(f"{out} holds other files; name a new folder with --out")
         for table in ("sites", "crystals"):
             (out / table).mkdir(parents=True, exist_ok=True)
@@ -247,14 +280,25 @@ def _claim(out: Path, source: Source, model: Model, target: str | None, chunk: i
         raise ScoringError(f"{out} holds scores of another run ({shown}); name a new folder with --out, or delete it")
     if earlier | where != earlier:
         earlier |= where
-        _write_about(out, earlier)
+        with suppress(OSError):  # not worth an error where the folder is there to be read only
+            _write_about(out, earlier)
     return earlier
 
 
+def _as_claimed(out: Path, about: dict) -> Scores:
+    """The scores under the name that the data have here; meanwhile somebody may have asked for the same as another."""
+    found = load_scores(out)
+    return replace(found, about=found.about | {name: about[name] for name in ("data", "path")})
+
+
+def _left_over(file: Path) -> bool:
+    """Whether a run that was killed has left this; it began with the folders of the tables."""
+    empty = file.name in ("sites", "crystals") and file.is_dir() and not any(file.iterdir())
+    return empty or file.suffix == ".part"
+
+
 def _write_about(out: Path, about: dict) -> None:
-    part = out / "score.json.part"
-    part.write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(out / "score.json")
+    write_whole(out / "score.json", (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def _finish(out: Path, about: dict, rows: int, seconds: float) -> None:
@@ -267,13 +311,12 @@ def _finish(out: Path, about: dict, rows: int, seconds: float) -> None:
             counts[table] += pl.scan_parquet(out / table / _file_name(k)).select(pl.len()).collect().item()
     if counts["crystals"] + len(unreadable) != rows:
         raise ScoringError(f"{about['data']} changed while it was scored; delete {out} and start again")
-    part = out / "unreadable.csv.part"
-    with open(part, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(("name", "reason"))
-        writer.writerows(unreadable)
-    part.replace(out / "unreadable.csv")
-    for left in list(out.glob("*/*.part")):
+    file = io.StringIO(newline="")
+    writer = csv.writer(file)
+    writer.writerow(("name", "reason"))
+    writer.writerows(unreadable)
+    write_whole(out / "unreadable.csv", file.getvalue().encode())
+    for left in [*out.glob(".*.part"), *out.glob("*/.*.part")]:
         left.unlink(missing_ok=True)
     counts = {**counts, "unreadable": len(unreadable), "seconds": round(seconds, 1)}
     _write_about(out, {**about, "complete": True, **counts})
@@ -321,10 +364,10 @@ def _score_chunk(job: _Job, model: Model, number: int, first_row: int, rows: pl.
 
 
 def _write(file: Path, tables: list[pl.DataFrame], schema: dict, metadata: dict[str, str] | None = None) -> None:
-    part = file.with_name(f"{file.name}.{platform.node()}-{os.getpid()}.part")  # on a cluster two may be at one chunk
     table = pl.concat(tables) if tables else pl.DataFrame(schema=schema)
-    table.write_parquet(part, metadata=metadata)
-    part.replace(file)
+    content = io.BytesIO()
+    table.write_parquet(content, metadata=metadata)
+    write_whole(file, content.getbuffer())
 
 
 def _tables(job: _Job, model: Model, rows: pl.DataFrame, first_row: int, built) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -492,6 +535,7 @@ class _Worker:
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH")))),
+            "PYTHONWARNINGS": "ignore",  # they can quote a file
             "OMP_NUM_THREADS": "1",
             "POLARS_MAX_THREADS": "1",
             # Keep freed memory: fresh pages for every large array cost a quarter of the time.
@@ -523,6 +567,8 @@ class _Worker:
                 "a worker process ended before its chunk was done, perhaps for lack of memory; "
                 "start again with a smaller --chunk or fewer --workers"
             ) from None
+        if isinstance(error, OSError):
+            raise error
         if error:
             raise RuntimeError(f"scoring rows {first_row + 1} to {first_row + len(rows)} failed\n{error}")
 
@@ -547,6 +593,8 @@ def _serve() -> None:
             try:
                 _score_chunk(job, model, *chunk)
                 error = None
+            except OSError as failed:  # a full disk, say: a sentence
+                error = failed
             except Exception:
                 import traceback
 

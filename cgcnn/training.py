@@ -9,9 +9,11 @@ of the whole step, as in one process.
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import warnings
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -29,8 +31,9 @@ from torch.utils.data import DataLoader
 from .datasets import Dataset, DatasetError, split_by_formula, with_more_to_train
 from .distinct import DistinctSites
 from .evaluation import measure, pooled_reference
+from .files import only_one, write_whole
 from .graph import GraphBatch, GraphSettings, PackedGraphs
-from .model import Card, Model, Target
+from .model import Card, Model, Target, load_model
 from .network import CrystalNetwork, NetworkSettings
 from .ranks import is_first, share
 from .split import RoleShares, split_error
@@ -119,8 +122,10 @@ class WholeCheckpoints(TorchCheckpointIO):
     """Checkpoints appear under their name only when they are complete, so a kill never leaves half of one."""
 
     def save_checkpoint(self, checkpoint, path, storage_options=None):
-        super().save_checkpoint(checkpoint, f"{path}.part", storage_options)
-        Path(f"{path}.part").replace(path)
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_whole(Path(path), content.getbuffer())
 
 
 class Trainee(pl.LightningModule):
@@ -285,7 +290,8 @@ def train(
     devices: processes on this machine, for which Lightning runs the program again; nodes: machines, each of which
         runs the program, see Lightning's environment variables NODE_RANK, MASTER_ADDR and MASTER_PORT
     -> the model; None in all processes but the first
-    Raises DatasetError for a data set without the splits, or a folder that holds another run.
+    Raises DatasetError for a data set without the splits, or a folder that holds another run; Busy where another
+    process is training into it; OSError where it cannot be written.
     """
     ranks = devices * nodes
     if devices < 1 or nodes < 1:
@@ -302,6 +308,26 @@ def train(
     values = data.targets[train_rows]
     target = replace(target, mean=float(values.mean()), sd=float(values.std()) or 1.0)
     out.mkdir(parents=True, exist_ok=True)
+    with only_one(out) if is_first(ranks) else nullcontext():
+        return _train(data, whole, target, network, training, out, name, graph, credit, devices, nodes, progress)
+
+
+def _train(
+    data: Dataset,
+    whole: Dataset,
+    target: Target,
+    network: NetworkSettings,
+    training: TrainingSettings,
+    out: Path,
+    name: str | None,
+    graph: GraphSettings,
+    credit: str,
+    devices: int,
+    nodes: int,
+    progress: bool,
+) -> Model | None:
+    """`train` in a folder that is held. whole: `data` and what else is trained on; target: scaled"""
+    ranks, train_rows = devices * nodes, data.rows("train")
     run = {
         "data": whole.name,
         "target": asdict(target),
@@ -311,8 +337,9 @@ def train(
     }
     distinct = DistinctSites.of(whole.graphs)
     batches = mates(distinct, whole.graphs, whole.rows("train"), training)
-    if is_first(ranks):
-        _claim(out, run)
+    if is_first(ranks) and _claim(out, run):
+        _remove_checkpoints(out)
+        return load_model(out, torch.float32)
     members, seconds, curves = [], 0.0, []
     for i in range(training.members):
         settings = replace(training, seed=training.seed + i)
@@ -363,11 +390,14 @@ def train(
     return model
 
 
-def _claim(out: Path, run: dict) -> None:
-    """Note in the folder which run it belongs to. Raises DatasetError if it belongs to another, or is finished."""
-    if (out / "card.json").is_file():
+def _claim(out: Path, run: dict) -> bool:
+    """Note in the folder which run it belongs to; whether all that is left of it is to tidy up.
+
+    Raises DatasetError if the folder belongs to another run, or holds a finished model.
+    """
+    file, finished = out / "run.json", (out / "card.json").is_file()
+    if finished and not file.is_file():
         raise DatasetError(f"{out} holds a finished model; delete it or choose another --out")
-    file = out / "run.json"
     if file.is_file():
         other = json.loads(file.read_text())
         changed = [k for part in run if run[part] != other.get(part) for k in _changed(part, run, other)]
@@ -376,7 +406,9 @@ def _claim(out: Path, run: dict) -> None:
                 f"{out} holds an unfinished run with other settings ({', '.join(changed)}); "
                 "give the same ones to resume it, or another --out"
             )
-    file.write_text(json.dumps(run))
+    if not finished:
+        write_whole(file, json.dumps(run).encode())
+    return finished
 
 
 def _changed(part: str, run: dict, other: dict) -> list[str]:
@@ -455,4 +487,6 @@ def _remove_checkpoints(out: Path) -> None:
         for file in folder.glob("*.ckpt*"):
             file.unlink()
         folder.rmdir()
+    for left in out.glob(".*.part"):  # of a process that was killed
+        left.unlink()
     (out / "run.json").unlink()

@@ -5,6 +5,7 @@ python docs/screenshots.py
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -26,16 +27,35 @@ SOFTWARE_WEBGL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "
 @contextmanager
 def running_app(log: Path) -> Iterator[str]:
     """The app on a free port; its URL. What it prints goes to `log`; RuntimeError with that if it does not start."""
+    with app_process(log) as (url, _):
+        yield url
+
+
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def app_process(
+    log: Path, *options: str, below: str = "", **environment: str
+) -> Iterator[tuple[str, subprocess.Popen]]:
+    """`running_app` with more options of Streamlit and other environment variables, and its process.
+
+    below: path at which it is served
+    """
+    port = free_port()
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), *options]
+    if below:
+        command += ["--server.baseUrlPath", below]
     with log.open("w") as terminal:
         server = subprocess.Popen(
-            command, cwd=ROOT, stdout=terminal, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
-        )
+            command, cwd=ROOT, stdout=terminal, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+            env={**os.environ, **environment},
+        )  # fmt: skip
     try:
-        url = f"http://localhost:{port}"
+        url = "/".join(filter(None, (f"http://localhost:{port}", below)))
         for _ in range(300):
             if server.poll() is not None:
                 raise RuntimeError(f"the app ended at once:\n{log.read_text()}")
@@ -46,7 +66,7 @@ def running_app(log: Path) -> Iterator[str]:
                 time.sleep(0.2)
         else:
             raise RuntimeError(f"the app did not start within a minute:\n{log.read_text()}")
-        yield url
+        yield url, server
     finally:
         server.terminate()
         try:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import logging
+import os
 import re
 import runpy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
+import torch
 
 from cgcnn.cell import shortened
 from cgcnn.contributions import Contributions, explain
+from cgcnn.datasets import DatasetError
 from cgcnn.model import Card, Model, ModelError, bundled, load_model
 from cgcnn.model_choice import Choice, fitting_family
-from cgcnn.plots import theme, tile_frame
+from cgcnn.plots import flat_scene, theme, tile_frame
 from cgcnn.structures import Crystal, Unreadable, read_crystals
 from cgcnn.symmetry import Description, describe
 from cgcnn.viewer import CrystalView
+from pages.logs import log, log_warnings_by_kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,10 +29,10 @@ if TYPE_CHECKING:
     import polars as pl
     from pymatgen.core import Structure
 
-log = logging.getLogger("cgcnn.app")
+log_warnings_by_kind()
 
-# stmol calls a function that Streamlit has deprecated; `show_scene` is ready for its end, users need not read of it
-logging.getLogger("streamlit.deprecation_util").addFilter(lambda r: "components.v1.html" not in r.getMessage())
+# Users share the cores, not the threads of one: on a busy machine threads of small crystals mostly wait for each other.
+torch.set_num_threads(1)
 
 CRYSTAL_PAGE = "pages/crystal.py"
 HEADS = ("gated", "linear", "mean")  # order in the sidebar
@@ -37,13 +40,23 @@ AUTOMATIC = "automatic"  # instead of a family: the one that fits the crystal
 
 
 @st.cache_data(show_spinner=False, ttl=60)
-def model_cards() -> list[Card]:
-    """Cards of the bundled models; read again every minute, so that a newly trained one appears."""
-    try:
-        return bundled()
-    except ModelError as error:
+def _read_cards() -> tuple[list[Card], list[str]]:
+    """Cards of the bundled models, and why others cannot be read; again every minute, so that a new one appears."""
+    broken: list[ModelError] = []
+    cards = bundled(broken)
+    for error in broken:
         log.warning("%s", error)
-        return []
+    return cards, [str(error) for error in broken]
+
+
+def model_cards() -> list[Card]:
+    """Cards of the bundled models."""
+    return _read_cards()[0]
+
+
+def broken_cards() -> list[str]:
+    """What is wrong with the cards that cannot be read."""
+    return _read_cards()[1]
 
 
 @st.cache_resource(show_spinner="Loading the model", max_entries=8)
@@ -88,6 +101,8 @@ def chosen_card(structure: Structure | None = None) -> Card:
     family = families().get(chosen_family()[0], {})
     card = family.get(st.session_state.get("head")) or next(iter(family.values()), None)
     if card is None:
+        for sentence in broken_cards():
+            st.error(plain(sentence))
         st.warning("There is no trained model in the folder models. `python -m cgcnn train` makes one.")
         st.stop()
     return card
@@ -120,6 +135,25 @@ def described(key: str, _crystal: Crystal) -> Description:
 @st.cache_data(show_spinner="Explaining", max_entries=400)
 def explained(model_name: str, model_hash: str, key: str, _crystal: Crystal) -> Contributions:
     return explain(model_named(model_name), [_crystal.structure])[0]
+
+
+def place_on_this_machine(path: str) -> Path:
+    """A path that a user typed. Raises DatasetError where this server does not let its users read there.
+
+    CGCNN_DATA lists the folders that it does, as PATH lists folders; empty for none, not set for all.
+    """
+    try:
+        place, allowed = Path(path).expanduser().absolute(), os.environ.get("CGCNN_DATA")
+        place.lstat()
+    except OSError:
+        pass  # the one who opens it says what is wrong
+    except (RuntimeError, ValueError) as error:  # ~nobody, or characters that no path can have
+        raise DatasetError(f"{path!r} is no path of this machine") from error
+    folders = [Path(folder).resolve() for folder in (allowed or "").split(os.pathsep) if folder]
+    if allowed is None or any(place.resolve().is_relative_to(folder) for folder in folders):
+        return place
+    where = f"below {' and '.join(map(str, folders))}" if folders else "by dropping a file"
+    raise DatasetError(f"this server does not read {path!r}; its data sets are to be had {where}")
 
 
 def enter_through_app() -> None:
@@ -170,7 +204,14 @@ def is_dark() -> bool:
 
 
 def show_scene(view: CrystalView, height: int) -> None:
-    """stmol's showmol; Streamlit's own iframe where stmol, or the call that it makes, is gone."""
+    """stmol's showmol; Streamlit's own iframe where stmol, or the call that it makes, is gone.
+
+    A drawing where the browser has said that it cannot draw scenes.
+    """
+    if "flat" in st.session_state:
+        figure = flat_scene(view.scene, height=height, dark=is_dark())
+        st.plotly_chart(figure, theme=None, config={"displayModeBar": False})
+        return
     try:
         from stmol import showmol
 

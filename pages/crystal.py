@@ -27,7 +27,6 @@ from pages.common import (
     explained,
     fingerprint,
     is_dark,
-    log,
     model_named,
     plain,
     read,
@@ -44,6 +43,7 @@ from pages.crystal_scene import (
 from pages.crystal_swaps import with_swaps
 from pages.crystal_tabs import tabs
 from pages.crystal_tabs.shown import Shown
+from pages.logs import log_failure
 
 SCENE_HEIGHT = 500  # px
 SUPERCELLS = {"1×1×1": (1, 1, 1), "2×2×1": (2, 2, 1), "2×2×2": (2, 2, 2), "3×3×3": (3, 3, 3)}
@@ -69,6 +69,7 @@ def choose_crystal() -> Crystal:
         accept_multiple_files=True,
         key="upload",
         on_change=touched("upload"),
+        max_upload_size=20,  # MB; a CIF is rarely more than 1
     )
     with paste.popover("Paste text", width="stretch"):
         text = st.text_area("A structure as text", key="paste", height=260, width=440, on_change=touched("paste"))
@@ -139,7 +140,7 @@ def scene_options(sites: int) -> dict:
         supercell = st.selectbox(
             "Supercell", fitting or ["1×1×1"], key="supercell", label_visibility="collapsed", width=92
         )
-        polyhedra = st.toggle("Polyhedra", key="polyhedra")
+        polyhedra = "flat" not in st.session_state and st.toggle("Polyhedra", key="polyhedra")
     return dict(colour_by=colour_by, supercell=SUPERCELLS[supercell], polyhedra=polyhedra)
 
 
@@ -235,7 +236,7 @@ def main() -> None:
         with scene:
             view = scene_view(result, facts, limit, SCENE_HEIGHT, key, highlight=rows, **options)
             show_selectable(view, key, len(crystal.structure))
-            if not view.offline:
+            if not view.offline and "flat" not in st.session_state:
                 st.caption("3Dmol.js comes from the internet; `npm install` in the app's folder makes it work offline.")
     with right:
         top, help_ = st.columns([12, 1])
@@ -289,6 +290,6 @@ try:
     main()
 except ModelError as error:
     st.error(plain(str(error)))
-except Exception:  # a page never shows a traceback; st.stop and reruns are no Exceptions
-    log.exception("crystal page")
+except Exception as error:  # a page never shows a traceback; st.stop and reruns are no Exceptions
+    log_failure("crystal page", error)
     st.error("This crystal could not be explained. Try another file; the log on the terminal has the details.")

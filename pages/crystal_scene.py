@@ -11,8 +11,10 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
+from cgcnn.plots import flat_scene
 from cgcnn.scene import SCRIPT, STYLE, library_text
 from cgcnn.viewer import CrystalView
+from pages.common import is_dark
 
 # 3Dmol.js, half a megabyte, is an element of its own, which never changes: Streamlit sends such a message once.
 _LIBRARY_KEY = "scene-library"
@@ -37,6 +39,8 @@ _SCENE = st.components.v2.component(
     css=STYLE,
     js=SCRIPT
     + """
+const PATIENCE = 10000;  // ms, for 3Dmol.js
+
 // The scene outlives its element: it is moved into the new one when the page comes back from another.
 let kept = null, working = Promise.resolve();
 
@@ -45,8 +49,10 @@ function library(address) {
   return new Promise((resolve, reject) => {
     if (!address) { window.addEventListener("3dmol", resolve, { once: true }); return; }
     const script = document.createElement("script");
-    Object.assign(script, { src: address, onload: resolve, onerror: reject });
+    const failed = () => reject(new Error("no 3Dmol.js"));
+    Object.assign(script, { src: address, onload: resolve, onerror: failed });
     document.head.append(script);
+    setTimeout(failed, PATIENCE);  // a firewall need not answer at all
   });
 }
 
@@ -92,6 +98,7 @@ async function show({ data, parentElement, setTriggerValue }) {
   } catch (error) {
     console.warn(error);
     sceneFailed(box);
+    setTriggerValue("flat", window.$3Dmol ? "webgl" : "library");  // the page draws it in another way
   }
 }
 
@@ -101,6 +108,14 @@ export default function (component) { working = working.then(() => show(componen
 
 # Presses the button of the scene; for other elements of the page.
 SAVE_PICTURE = 'window.dispatchEvent(new Event("save-scene"));'
+
+
+# Why a browser draws no scene -> what the page says of it.
+WHY_FLAT = {
+    "webgl": "Drawn flat: this browser has no WebGL. The numbers are complete.",
+    "library": "Drawn flat: there is no 3Dmol.js; `npm install` in the app's folder brings it.",
+}
+TURNS = {"start": "oblique", "a": "along a", "b": "along b", "c": "along c"}
 
 
 HEADER, ROW = 38, 29  # px, of the table of the sites
@@ -146,19 +161,52 @@ def sites_picked(pick, crystal: str, sites: int) -> list[int] | None:
 
 
 def show_selectable(view: CrystalView, crystal: str, sites: int) -> None:
-    """The scene of a crystal of that many sites; a click on an atom selects its site. crystal: its fingerprint."""
+    """The scene of a crystal of that many sites; a click on an atom selects its site. crystal: its fingerprint.
+
+    A browser that cannot draw it says so, and gets a flat picture for the rest of the session.
+    """
 
     def picked() -> None:
         chosen = sites_picked(st.session_state[key].get("picked"), crystal, sites)
         if chosen is not None:
             select(crystal, chosen)
 
+    def failed() -> None:
+        why = st.session_state[key].get("flat")
+        if why in WHY_FLAT:
+            st.session_state["flat"] = why
+
+    if "flat" in st.session_state:
+        show_flat(view, crystal, sites)
+        return
     key = "scene"
     if view.offline:
         _LIBRARY(key=_LIBRARY_KEY)
     _SCENE(
-        key=key, on_picked_change=picked,
+        key=key, on_picked_change=picked, on_flat_change=failed,
         data={"scene": view.scene, "height": view.height, "crystal": crystal,
               "address": None if view.offline else view.address,
               "rows": {"table": f".st-key-{table_key(crystal).replace(' ', '-')}", "header": HEADER, "height": ROW}},
     )  # fmt: skip
+
+
+def show_flat(view: CrystalView, crystal: str, sites: int) -> None:
+    """The scene as a drawing, where a click on an atom selects its site too."""
+    with st.container(key="flat-scene", gap="xxsmall"):
+        turn = st.segmented_control(
+            "Look along", list(TURNS), format_func=TURNS.get, default="start", required=True, key="turn",
+            label_visibility="collapsed",
+        )  # fmt: skip
+
+        def picked() -> None:
+            points = st.session_state[key]["selection"]["points"]
+            chosen = {"crystal": crystal, "sites": sorted({p["customdata"] for p in points if "customdata" in p})}
+            if sites_picked(chosen, crystal, sites) is not None:
+                select(crystal, chosen["sites"])
+
+        key = f"flat {crystal}"
+        st.plotly_chart(
+            flat_scene(view.scene, turn, height=view.height - 60, dark=is_dark()), theme=None, key=key,
+            config={"displayModeBar": False}, on_select=picked, selection_mode="points",
+        )  # fmt: skip
+        st.caption(WHY_FLAT[st.session_state["flat"]])

@@ -5,17 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import streamlit as st
 
-from cgcnn.atlas import ATLAS, Atlas, AtlasError, read_atlas
+from cgcnn.atlas import Atlas, AtlasError, model_atlas
 from cgcnn.datasets import DatasetError
 from cgcnn.kept import SPACE_FILE, keep_files, kept_scores, kept_space_scores
-from cgcnn.model import Card, model_folder
+from cgcnn.model import Card, ModelError
 from cgcnn.scoring import Scores, load_scores
 from cgcnn.sources.collections import files_below
-from pages.common import log, model_cards, model_named
+from pages.common import model_cards, model_named, place_on_this_machine
+from pages.logs import log
 
 # Options are their own labels, since those stand in the URL.
 SPACE, TRAINING, UPLOAD, PATH = "Perovskite space", "Training crystals", "Your file", "Path on this machine"
@@ -79,10 +79,9 @@ def choose_data(card: Card, picker, source) -> Shown:
 @st.cache_data(show_spinner=False, ttl=60)
 def atlas_of(name: str) -> Atlas | None:
     """The atlas of a bundled model, None where it has none."""
-    file = model_folder(name) / ATLAS
     try:
-        return read_atlas(file) if file.is_file() else None
-    except AtlasError as error:
+        return model_atlas(name)
+    except (AtlasError, ModelError) as error:
         log.warning("%s", error)
         return None
 
@@ -92,7 +91,7 @@ def scores_at(path: str, card: Card) -> Scores:
     if not path:
         st.info("Type the path of a data set, or of a folder that `python -m cgcnn score` wrote, and press Enter.")
         st.stop()
-    place = Path(path).expanduser()
+    place = place_on_this_machine(path)
     if (place / "score.json").exists():
         return load_scores(place)
     if not place.exists():
@@ -107,7 +106,7 @@ def scores_at(path: str, card: Card) -> Scores:
 def uploaded(card: Card) -> Scores:
     files = st.file_uploader(
         "Crystals: CSV, Parquet, ZIP, JSON, extended XYZ, ASE database, or CIFs",
-        type=FORMATS, accept_multiple_files=True, key="data files", max_upload_size=500,
+        type=FORMATS, accept_multiple_files=True, key="data files", max_upload_size=200,
     )  # fmt: skip
     if files:
         st.session_state["kept files"] = keep_files([(file.name, file.getvalue()) for file in files])
@@ -116,6 +115,9 @@ def uploaded(card: Card) -> Scores:
         st.info("Drop a file with crystals. It is scored once, and kept in the cache of this machine.")
         st.stop()
     return scored(("files", str(place)), card, lambda model, progress: kept_scores(place, model, progress))
+
+
+_KEPT = 100  # scores whose tables are known, not held
 
 
 @st.cache_resource
@@ -131,14 +133,18 @@ def scored(identity: tuple, card: Card, score: Callable) -> Scores:
     """
     model = model_named(card.name)
     identity = (*identity, card.name, model.hash, str(card.reference))
-    known = finished_scores()
     place = st.empty()  # there even without a bar, or all below would move and be drawn anew
-    if identity not in known or not (known[identity].folder / "score.json").exists():
+    known = finished_scores()
+    found = known.get(identity)
+    if found is None or not (found.folder / "score.json").exists():
         try:
-            known[identity] = score(model, progress_bar(place))
+            found = score(model, progress_bar(place))
         finally:
             place.empty()
-    return known[identity]
+        while len(known) >= _KEPT:
+            known.pop(next(iter(known)), None)  # another session may be as quick
+        known[identity] = found
+    return found
 
 
 def progress_bar(place) -> Callable[[int, int], None]:

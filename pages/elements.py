@@ -23,7 +23,9 @@ from cgcnn.atlas import (
     summary,
     zero_in_words,
 )
+from cgcnn.cache import cache_folder
 from cgcnn.datasets import DatasetError, read_crystal
+from cgcnn.files import in_words
 from cgcnn.model import Card, ModelError
 from cgcnn.periodic import ELEMENTS, by_mendeleev_number, element_name
 from cgcnn.plots import Distribution, distributions, periodic_table, ranking, signed
@@ -34,7 +36,6 @@ from pages.common import (
     enter_through_app,
     frame_tile,
     is_dark,
-    log,
     model_cards,
     open_crystal,
     open_perovskite,
@@ -43,6 +44,7 @@ from pages.common import (
     to_csv,
 )
 from pages.data_sets import SPACE, Shown, choose_data
+from pages.logs import log, log_failure
 
 # Options are their own labels, since those stand in the URL.
 VIEWS = {"relative": "relative", "to its element": "element", "absolute": "absolute"}
@@ -623,6 +625,11 @@ try:
         remember()
 except (DatasetError, ScoringError, ModelError) as error:
     st.error(plain(re.sub(r"^(the|there|no|none) ", lambda first: first[0].capitalize(), str(error))))
-except Exception:  # a page never shows a traceback; st.stop and reruns are no Exceptions
-    log.exception("elements page")
+except OSError as error:
+    log.error("elements page: %s below %s", error.strerror, cache_folder())
+    st.error(
+        f"{plain(in_words(error))}. The environment variable CGCNN\\_CACHE names the folder of scores and uploads."
+    )
+except Exception as error:  # a page never shows a traceback; st.stop and reruns are no Exceptions
+    log_failure("elements page", error)
     st.error("This data set could not be shown. Try another one; the log on the terminal has the details.")

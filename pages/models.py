@@ -9,7 +9,8 @@ import streamlit as st
 from cgcnn.cards import Check, checks, compared_errors, faithfulness_lines, loss_note, tradeoff_points
 from cgcnn.model import Card
 from cgcnn.plots import accuracy, trust
-from pages.common import chosen_card, enter_through_app, families, is_dark, log, model_cards, plain
+from pages.common import chosen_card, enter_through_app, families, is_dark, model_cards, plain
+from pages.logs import log_failure
 
 PLAIN_CHART = {"displayModeBar": False}
 HEIGHT = 285  # px, of the figures in a row
@@ -221,6 +222,6 @@ def main() -> None:
 try:
     enter_through_app()
     main()
-except Exception:  # a page never shows a traceback; st.stop and reruns are no Exceptions
-    log.exception("models page")
+except Exception as error:  # a page never shows a traceback; st.stop and reruns are no Exceptions
+    log_failure("models page", error)
     st.error("The card of this model could not be shown; the log on the terminal has the details.")

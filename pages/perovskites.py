@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from cgcnn.model import ModelError
-from pages.common import chosen_card, enter_through_app, log, plain
+from pages.common import chosen_card, enter_through_app, plain
+from pages.logs import log_failure
 from pages.space import compare, groups, pairs, screening
 from pages.space.data import choose_labels, leave_unless_fit, scored_space_of
 from pages.space.trust import trust
@@ -46,6 +47,6 @@ try:
     main()
 except ModelError as error:
     st.error(plain(str(error)))
-except Exception:  # a page never shows a traceback; st.stop and reruns are no Exceptions
-    log.exception("perovskites page")
+except Exception as error:  # a page never shows a traceback; st.stop and reruns are no Exceptions
+    log_failure("perovskites page", error)
     st.error("The perovskites could not be shown. Reload the page; the log on the terminal has the details.")

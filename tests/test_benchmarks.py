@@ -9,8 +9,9 @@ from functools import partial
 import polars as pl
 import pytest
 import torch
+from test_scoring import many, write_ensemble, write_table
 
-from benchmarks import field, scale
+from benchmarks import field, kills, scale
 from benchmarks.run import (
     EXACTLY_12,
     GROUPS,
@@ -29,7 +30,7 @@ from cgcnn.atlas import summary
 from cgcnn.contributions import structure_graph
 from cgcnn.graph import GraphSettings
 from cgcnn.network.convolution import Convolution
-from cgcnn.scoring import load_scores
+from cgcnn.scoring import load_scores, score
 
 SMALL = cells(((1, 1, 1),))
 ONCE = Timing(seconds=0, at_least=1)
@@ -132,3 +133,22 @@ def test_whole_data_sets(tmp_path, capsys, monkeypatch):
 def test_two_sizes_tell_the_rate_from_the_start_up():
     assert scale.rate([1000, 4000], [7.0, 13.0]) == "500 crystals/s after 5.0 s; a million in 33 min"
     assert "too busy" in scale.rate([1000, 4000], [1.0, 13.0]) and "too busy" in scale.rate([1000, 4000], [9.0, 8.0])
+
+
+def test_kills_lose_nothing(tmp_path):
+    """`benchmarks.kills` in short: `score`, killed twice."""
+    job = kills.score_job(tmp_path, crystals=400, chunk=20)
+    found = kills.killed(job, tmp_path, times=2, seed=1)
+    assert len(found.moments) + found.ended == 2 and found.moments and not found.problems
+
+
+def test_kills_would_see_what_is_lost_or_double(tmp_path):
+    model = write_ensemble(tmp_path / "model", "linear")
+    data = write_table(tmp_path / "data.parquet", many(40))
+    whole, broken = (score(data, model, tmp_path / name, chunk=10, workers=1).folder for name in ("whole", "broken"))
+    assert kills.same_tables(broken, whole) == []
+    (broken / "sites" / "000001.parquet").write_bytes((broken / "sites" / "000000.parquet").read_bytes())
+    (broken / "sites" / ".x.part").touch()
+    assert kills.same_tables(broken, whole) == [
+        "sites are double", "sites have other values than in the unbroken run", "left over: .x.part",
+    ]  # fmt: skip

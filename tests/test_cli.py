@@ -9,10 +9,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from builders import perovskite
+from builders import perovskite, small_model
 
 from cgcnn.cli import main
-from cgcnn.model import bundled
+from cgcnn.model import Card, bundled, update_card
 
 ROOT = Path(__file__).parent.parent
 
@@ -36,6 +36,25 @@ def test_models_lists_every_bundled_model(capsys):
     assert {"perovskite-gated", "perovskite-linear"} <= {card.name for card in bundled()}
     for line, card in zip(lines, bundled(), strict=True):
         assert card.head in line and card.target.label in line and f"{card.mae:.4f} eV/atom" in line
+
+
+def test_models_check(tmp_path, capsys, monkeypatch):
+    """Every file against its checksum; missing checksums are noted, damaged files named."""
+    assert main(["models", "--check"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(bundled())
+    assert all("weights.safetensors, atlas.parquet as on the card" in line for line in lines)
+    monkeypatch.setattr("cgcnn.model.BUNDLED", tmp_path)
+    for name in ("old", "bad"):
+        small_model("linear").save(tmp_path / name)
+        update_card(tmp_path / name, name=name)
+    update_card(tmp_path / "old", files={})
+    (tmp_path / "bad" / "weights.safetensors").write_bytes(b"")
+    assert main(["models", "--check", "--write-card"]) == 1
+    said = capsys.readouterr()
+    assert said.out.split(maxsplit=1) == ["old", "weights.safetensors as on the card (noted now)\n"]
+    assert "bad/weights.safetensors is damaged" in said.err
+    assert Card.read(tmp_path / "old" / "card.json").files
 
 
 @pytest.mark.parametrize("name", [card.name for card in bundled()])

@@ -1,12 +1,16 @@
 """Scores in the user's cache: made once, by content and model."""
 
+import os
+
 import polars as pl
 import pytest
 from builders import perovskite
 from test_scoring import write_ensemble, write_table
 
+from cgcnn.cache import trim_cache
 from cgcnn.datasets import DatasetError, read_crystal
-from cgcnn.kept import keep_files, kept_scores, kept_space_scores
+from cgcnn.files import only_one
+from cgcnn.kept import keep_file, keep_files, kept_scores, kept_space_scores
 from cgcnn.model import load_model
 from cgcnn.sources import open_source
 
@@ -32,6 +36,15 @@ def test_the_same_content_is_scored_once_wherever_it_lies(tmp_path, model, monke
     again = kept_scores(data.rename(tmp_path / "there" / "other.parquet"), model)
     assert again.folder == first.folder and again.about["path"].endswith("there/other.parquet")
     assert again.about["data"] == "other.parquet"
+
+
+def test_the_same_content_under_two_names_shows_nobody_the_others(model):
+    """Two users bring the same file; each reads the name that it has at home."""
+    content = pl.DataFrame({"cif": [perovskite().to(fmt="cif")]}).write_csv().encode()
+    one, other = (kept_scores(keep_file(name, content), model) for name in ("one.csv", "other.csv"))
+    again = kept_scores(keep_file("one.csv", content), model)
+    assert [scores.about["data"] for scores in (one, other, again)] == ["one.csv", "other.csv", "one.csv"]
+    assert one.folder == other.folder
 
 
 def test_another_model_has_a_folder_of_its_own(tmp_path, model):
@@ -80,3 +93,29 @@ def test_a_crystal_of_a_data_set_again(tmp_path):
     ):
         with pytest.raises(DatasetError, match=said):
             read_crystal(path, row, fingerprint)
+
+
+def test_the_cache_stays_within_its_limit(tmp_path, cache, model, monkeypatch):
+    """The oldest go first and whole; what is in use and what was downloaded stay."""
+    downloaded = cache / "public" / "file.json.gz"
+    downloaded.parent.mkdir(parents=True)
+    downloaded.write_bytes(bytes(100_000))
+    uploads = [keep_file(f"{name}.csv", name.encode() * 50_000) for name in "abc"]
+    for age, upload in enumerate(uploads):
+        os.utime(upload.parent, (0, 1000 * (3 - age)))  # c is the oldest
+    (cache / "graphs-x.npz").write_bytes(bytes(10))
+    monkeypatch.setenv("CGCNN_CACHE_GB", "120e-6")
+    with only_one(uploads[2].parent):
+        trim_cache()
+    assert [upload.exists() for upload in uploads] == [True, False, True]
+    keep_file("c.csv", b"c" * 50_000)  # used again, so now the youngest
+    monkeypatch.setenv("CGCNN_CACHE_GB", "60e-6")
+    trim_cache()
+    assert [upload.exists() for upload in uploads] == [False, False, True]
+    monkeypatch.setenv("CGCNN_CACHE_GB", "1e-9")
+    data = write_table(tmp_path / "data.parquet", [perovskite()])
+    scores = kept_scores(data, model)
+    assert scores.crystals.collect().height == 1 and downloaded.exists()
+    assert [f.name for f in (cache / "scores").iterdir()] == [scores.folder.name] and not list(
+        (cache / "data").iterdir()
+    )

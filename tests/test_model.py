@@ -9,7 +9,19 @@ from builders import perovskite, small_model
 
 from cgcnn.contributions import explain, structure_graph
 from cgcnn.graph import PackedGraphs
-from cgcnn.model import Card, ModelError, bundled, load_model, update_card
+from cgcnn.model import (
+    ATLAS,
+    BUNDLED,
+    WEIGHTS,
+    Card,
+    ModelError,
+    bundled,
+    checksum,
+    load_model,
+    note_checksums,
+    read_checked,
+    update_card,
+)
 
 
 def test_saved_and_loaded_again(tmp_path):
@@ -17,7 +29,8 @@ def test_saved_and_loaded_again(tmp_path):
     model.save(tmp_path / "small")
     assert sorted(p.name for p in (tmp_path / "small").iterdir()) == ["card.json", "weights.safetensors"]
     loaded = load_model(tmp_path / "small")
-    assert loaded.card == model.card and loaded.hash == model.hash and len(loaded.hash) == 12
+    assert replace(loaded.card, files={}) == model.card and set(loaded.card.files) == {"weights.safetensors"}
+    assert loaded.hash == model.hash and len(loaded.hash) == 12
     (one,), (other,) = explain(model, [perovskite()]), explain(loaded, [perovskite()])
     assert one.energy == pytest.approx(other.energy, abs=1e-6)
 
@@ -52,6 +65,7 @@ def test_what_is_no_model_is_refused(tmp_path):
     with pytest.raises(ModelError, match="no model 'nothing'"):
         load_model("nothing")
     small_model("linear").save(tmp_path)
+    update_card(tmp_path, files={})  # as older cards are
     (tmp_path / "weights.safetensors").write_bytes(b"not weights")
     with pytest.raises(ModelError, match="do not fit the card"):
         load_model(tmp_path)
@@ -93,3 +107,52 @@ def test_a_batch_gives_the_numbers_of_one_crystal_at_a_time(crystals, head):
     assert torch.allclose(energies, torch.cat([e for e, _ in single], dim=1), atol=1e-10)
     assert torch.allclose(sites, torch.cat([s for _, s in single], dim=1), atol=1e-10)
     assert torch.allclose(model.energies(batch), energies, atol=1e-12)
+
+
+def test_damaged_and_missing_files_are_named(tmp_path):
+    """One flipped bit is enough; the sentence names the file and the way out."""
+    small_model("linear").save(tmp_path)
+    weights = tmp_path / WEIGHTS
+    whole = weights.read_bytes()
+    flipped = bytearray(whole)
+    flipped[-1] ^= 1
+    for content in (bytes(flipped), whole[: len(whole) // 2], b""):
+        weights.write_bytes(content)
+        with pytest.raises(ModelError, match=f"{weights} is damaged: its checksum.*; copy the whole folder again"):
+            load_model(tmp_path)
+    weights.unlink()
+    with pytest.raises(ModelError, match=f"{weights} cannot be read .No such file.*; copy the whole folder again"):
+        load_model(tmp_path)
+    weights.write_bytes(whole)
+    assert load_model(tmp_path).card.files == {WEIGHTS: checksum(whole)}
+
+
+def test_checksums_are_noted_where_a_card_lacks_them_and_never_replaced(tmp_path):
+    small_model("linear").save(tmp_path)
+    update_card(tmp_path, files={})
+    (tmp_path / ATLAS).write_bytes(b"atlas")
+    assert note_checksums(tmp_path) == [WEIGHTS, ATLAS] and note_checksums(tmp_path) == []
+    (tmp_path / ATLAS).write_bytes(b"another")
+    with pytest.raises(ModelError, match=f"{ATLAS} is damaged.*write it again with `python -m cgcnn atlas`"):
+        note_checksums(tmp_path)
+
+
+def test_bundled_files_are_those_of_their_cards():
+    for card in bundled():
+        assert set(card.files) == {WEIGHTS, ATLAS}
+        for name in card.files:
+            assert read_checked(BUNDLED / card.name, card, name)
+
+
+def test_a_broken_card_does_not_hide_the_others(tmp_path, monkeypatch):
+    monkeypatch.setattr("cgcnn.model.BUNDLED", tmp_path)
+    small_model("linear").save(tmp_path / "good")
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "card.json").write_text("{")
+    broken = []
+    assert [card.name for card in bundled(broken)] == ["small"]
+    assert "bad/card.json is not a model card" in str(broken[0])
+    with pytest.raises(ModelError, match="bad/card.json"):
+        bundled()
+    with pytest.raises(ModelError, match="no model 'other'; bundled are: small"):
+        load_model("other")

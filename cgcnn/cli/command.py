@@ -45,7 +45,9 @@ class Command(TyperCommand):
             print(f"error: {error}", file=sys.stderr)
             code = BAD_INPUT
         except OSError as error:
-            print(f"error: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+            from ..files import in_words
+
+            print(f"error: {in_words(error)}", file=sys.stderr)
             code = BAD_INPUT
         except (KeyboardInterrupt, SystemExit) as end:
             # Lightning makes an exit with 1 of Ctrl-C.

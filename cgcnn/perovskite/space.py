@@ -7,8 +7,7 @@ Nothing of their data is kept here but the coefficients of a model of the lattic
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
+import io
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache
@@ -20,6 +19,7 @@ import polars as pl
 import torch
 
 from ..cache import cache_folder
+from ..files import forgiven, write_whole
 from ..graph import GraphSettings, PackedGraphs, build_graph
 from ..model import Model
 from .lattice import ANION_SETS, ELEMENTS, shipped_lattice_model
@@ -160,15 +160,12 @@ def _cache_file(model: Model) -> Path:
 
 
 def write_cache(table: pl.DataFrame, file: Path, metadata: dict[str, str] | None = None) -> None:
-    """Write a table whole or not at all; quietly not where the cache cannot be written."""
-    try:
+    """Write a table whole or not at all; not where the cache cannot be written, which costs time and nothing else."""
+    content = io.BytesIO()
+    table.write_parquet(content, metadata=metadata)
+    with forgiven(file):
         file.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=file.parent, suffix=".part")
-        os.close(handle)
-        table.write_parquet(part, metadata=metadata)
-        Path(part).replace(file)
-    except OSError:
-        pass  # a cache that cannot be written costs time, nothing else
+        write_whole(file, content.getbuffer())
 
 
 def score_space(model: Model, rows: np.ndarray | None = None, progress: Progress | None = None) -> pl.DataFrame:

@@ -4,6 +4,7 @@
     sites           contribution of every distinct site of one crystal
     periodic_table  every element a coloured tile
     swaps           the periodic table of a swapped site; change against what is booked
+    flat            a crystal where the browser cannot draw in 3D
     gates           how open the gates of a site's neighbours are, convolution by convolution
     heads           contributions of one crystal by several pooling heads, side by side
     elements        elements of a data set ranked; the distribution of one of them
@@ -14,6 +15,7 @@ Everything here takes plain arrays and tables; nothing knows a network.
 """
 
 from .elements import Distribution, distributions, ranking
+from .flat import flat_scene
 from .gates import gate_lines
 from .heads import head_bars, head_colours
 from .periodic_table import periodic_table, tile_frame
@@ -51,6 +53,7 @@ __all__ = [
     "element_comparison",
     "element_parity",
     "energy_histogram",
+    "flat_scene",
     "gate_lines",
     "group_bars",
     "head_bars",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.common import log
 from pages.crystal_tabs import bonds, export, heads, swap
 from pages.crystal_tabs.shown import Shown
+from pages.logs import log_failure
 
 TABS = {
     "Swap an atom": swap.show,
@@ -26,6 +26,6 @@ def tabs(shown: Shown) -> None:
         with container:
             try:
                 show(shown)
-            except Exception:  # a tab never shows a traceback, and the crystal above it stays; reruns are no Exceptions
-                log.exception("tab of the crystal page")
+            except Exception as error:  # no traceback, and the crystal above stays; reruns are no Exceptions
+                log_failure("tab of the crystal page", error)
                 st.error("This could not be worked out for this crystal; the log on the terminal has the details.")

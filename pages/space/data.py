@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import polars as pl
 import streamlit as st
 
 from cgcnn.datasets import DatasetError
+from cgcnn.files import in_words
 from cgcnn.kept import file_name
 from cgcnn.model import Card, Model
 from cgcnn.perovskite.labels import Labels, space_labels
@@ -18,7 +20,7 @@ from cgcnn.perovskite.lattice import ANION_SETS, ELEMENTS
 from cgcnn.perovskite.space import SIZE, scored_space
 from cgcnn.sources import open_source
 from cgcnn.targets import describe_target, is_known
-from pages.common import HEADS, colour_limit, families, model_named, plain
+from pages.common import HEADS, colour_limit, families, model_named, place_on_this_machine, plain
 
 _KEPT = 8  # scored spaces, and data sets with DFT, held in memory
 
@@ -70,17 +72,28 @@ def leave_unless_fit(card: Card) -> None:
 @st.cache_resource(show_spinner=False)
 def _held() -> dict[str, dict]:
     """Scored spaces and labels by what they come from. No cached function, since their making shows progress."""
-    return {"spaces": {}, "labels": {}}
+    return {"spaces": {}, "labels": {}, "locks": {}}
 
 
 def _remember(kind: str, key: tuple, make: Callable):
-    held = _held()[kind]
-    if key not in held:
-        made = make()
-        while len(held) >= _KEPT:
-            held.pop(next(iter(held)))
-        held[key] = made
-    return held[key]
+    """What was made under this key; where another session is making it, this one waits for it."""
+    held, locks = _held()[kind], _held()["locks"]
+    if (made := held.get(key)) is not None:
+        return made
+    lock = locks.setdefault((kind, key), threading.Lock())
+    if not lock.acquire(blocking=False):
+        with st.spinner("Another session is at the same; waiting for it"):
+            lock.acquire()
+    try:
+        if (made := held.get(key)) is None:
+            made = make()
+            while len(held) >= _KEPT:
+                held.pop(next(iter(held)), None)
+            held[key] = made
+    finally:
+        lock.release()
+        locks.pop((kind, key), None)
+    return made
 
 
 def _with_progress(text: str, unit: str, work: Callable):
@@ -136,13 +149,13 @@ def choose_labels(card: Card) -> Labels | None:
         upload = st.file_uploader("CSV, Parquet, JSON, extended XYZ, ASE database, ZIP of CIFs", key="dft_upload")
         typed = st.text_input("or a path on this machine", key="dft", bind="query-params").strip().strip("'\"")
         column = st.empty()
-    path = _saved(upload) if upload else Path(typed).expanduser() if typed else None
-    if path is None:
+    if not upload and not typed:
         return None
     try:
+        path = _saved(upload) if upload else place_on_this_machine(typed)
         return _labels(path, card, column)
     except (DatasetError, OSError) as error:
-        st.error(plain(str(error)))
+        st.error(plain(in_words(error) if isinstance(error, OSError) else str(error)))
         return None
 
 

@@ -13,11 +13,11 @@ from docs.screenshots import SOFTWARE_WEBGL, chromium_program, running_app
 
 @pytest.fixture(scope="session")
 def app_url(tmp_path_factory):
-    """URL of the running app, which must not print a traceback."""
+    """URL of the running app, which must not print a traceback, nor that a page failed."""
     log = tmp_path_factory.mktemp("app") / "terminal.txt"
     with running_app(log) as url:
         yield url
-    assert "Traceback" not in log.read_text(), log.read_text()
+    assert "Traceback" not in log.read_text() and "failed: " not in log.read_text(), log.read_text()
 
 
 @pytest.fixture(scope="session")
