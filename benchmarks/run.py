@@ -344,10 +344,10 @@ def epoch_seconds(network: CrystalNetwork, graph: CrystalGraph, batch: int, batc
 
 
 def explaining_model(head: str) -> Model:
-    """The first bundled model with this head, else an untrained network of default width; float64 as in the app."""
-    for card in bundled():
-        if card.head == head:
-            return load_model(card.name)
+    """The bundled model with this head and the most networks, else an untrained network of default width; float64."""
+    found = [card for card in bundled() if card.head == head]
+    if found:
+        return load_model(max(found, key=lambda card: card.members).name)
     network = default_network(head).double().eval().requires_grad_(False)
     target = Target("energy", "energy", "energy", "eV/atom")
     card = Card("untrained", "untrained", head, target, GraphSettings().asdict(), network.settings.asdict())

@@ -36,7 +36,8 @@ def app(request, tmp_path, monkeypatch):
 
 def texts(app: AppTest) -> list[str]:
     markup = [re.sub(r"<style>.*?</style>|<[^>]+>", " ", e.proto.body, flags=re.S) for e in app.get("html")]
-    return [*markup, *(e.value for kind in (app.caption, app.markdown, app.info) for e in kind)]
+    said = (e.value for kind in (app.caption, app.markdown, app.info) for e in kind)
+    return [*markup, *(re.sub(r"\\([^\w\s])", r"\1", text) for text in said)]  # as Markdown shows it
 
 
 def test_the_unit_is_that_of_the_card(app):
