@@ -18,7 +18,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int, nargs="+", metavar="NUMBER", help="these mutants alone")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="write the mutants with a problem there")
-    parser.add_argument("--limit", type=float, default=5.0, help="seconds for one mutant")
+    parser.add_argument("--limit", type=float, default=5.0, help="seconds of processor time for one mutant")
     parser.add_argument("--memory", type=int, default=4000, help="MB of addresses beyond those at the start")
     options = parser.parse_args()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import multiprocessing
+import os
 import resource
 import tempfile
 import time
@@ -17,7 +18,7 @@ from .mutations import mutant
 from .reading import problems
 
 _FURTHER = 4  # of so many mutants one is explained and exported, if it can be read
-_FIRST = 30.0  # seconds that making a mutant, or the start of a process, may take beyond the limit
+_WAITING = 12  # times the limit that a mutant may take on the clock, for a busy machine and for what waits for ever
 
 
 @dataclass
@@ -38,7 +39,8 @@ def watch(
 ) -> Report:
     """Read mutants one after the other.
 
-    limit: seconds for one; memory: MB that the process may take beyond what it has at the start; told: after each
+    limit: seconds of processor time for one; memory: MB that the process may take beyond what it has at the start
+    told: after each
     """
     report, at = Report(), 0
     context = multiprocessing.get_context("fork")
@@ -61,11 +63,12 @@ def _listen(receiving, child, numbers, at, limit, stack: TextIO, report: Report,
     """Take answers until the process is done or has to be ended; -> place of the next mutant."""
     while at < len(numbers):
         try:
-            if receiving.poll(_FIRST + limit):
+            if _answers(receiving, child.pid, 10 * limit):
                 receiving.recv()  # the mutant is made
-            if not receiving.poll(limit):
+            if not _answers(receiving, child.pid, limit):
                 stack.seek(0)
-                report.wrong.append((numbers[at], "", f"hang: over {limit:g} s\n{stack.read()}"))
+                where = stack.read().rpartition("Timeout")[2]
+                report.wrong.append((numbers[at], "", f"hang: over {limit:g} s\n{where}"))
                 return at + 1
             seconds, megabytes, name, wrong = receiving.recv()
         except EOFError:
@@ -79,6 +82,21 @@ def _listen(receiving, child, numbers, at, limit, stack: TextIO, report: Report,
         at += 1
         told(report)
     return at
+
+
+def _answers(receiving, pid: int, limit: float) -> bool:
+    """Wait for the process; False where it takes more processor time than the limit, or waits itself."""
+    begun, started = _processor_seconds(pid), time.monotonic()
+    while not receiving.poll(0.2):
+        if _processor_seconds(pid) - begun > limit or time.monotonic() - started > _WAITING * limit:
+            return False
+    return True
+
+
+def _processor_seconds(pid: int) -> float:
+    with open(f"/proc/{pid}/stat") as file:
+        user, system = file.read().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def _work(numbers: Sequence[int], seed: int, limit: float, memory: int, sending, stack: TextIO) -> None:

@@ -12,7 +12,7 @@ from .source import ID_COLUMNS, DatasetError, RowSource
 from .unpacking import open_text
 
 _BLOCK = 2**20
-_LONGEST = 2**25  # of one value, characters; as Python's objects they take up to twenty times the memory
+_LONGEST = 2**24  # of one value, characters; as Python's objects they take up to twenty times the memory
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
@@ -126,7 +126,7 @@ class JsonStream:
             try:
                 value, end = self._decoder.raw_decode(self._text, self._at)
             except json.JSONDecodeError as error:
-                if len(self._text) - self._at > _LONGEST:
+                if len(self._text) - self._at >= _LONGEST:
                     raise DatasetError(
                         f"{self._name} holds a value of over {_LONGEST} characters, which is the limit; split it, "
                         "or download it again if it is damaged"
