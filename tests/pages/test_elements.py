@@ -289,7 +289,7 @@ def test_a_ranking_that_is_not_to_be_trusted(monkeypatch):
         for c in model.bundled()
     ]
     st.cache_data.clear()
-    monkeypatch.setattr("pages.common.bundled", lambda: cards)
+    monkeypatch.setattr("pages.common.bundled", lambda *_: cards)
     app = open_page(head="gated")
     assert "do not trust this ranking" in words(app) and "r = 0.50" in words(app)
     healthy(app.button(key="to linear").click().run())

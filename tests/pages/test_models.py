@@ -36,14 +36,14 @@ PARITY = {"low": 0.0, "high": 1.0, "bins": 4, "target": [0, 3], "predicted": [0,
 def page(monkeypatch, head: str = "linear", **fields) -> AppTest:
     """The page, with these fields on every card."""
     cards = [replace(card, **fields) for card in bundled()]
-    monkeypatch.setattr(pages.common, "bundled", lambda: cards)
-    pages.common.model_cards.clear()
+    monkeypatch.setattr(pages.common, "bundled", lambda *_: cards)
+    pages.common._read_cards.clear()
     app = AppTest.from_file(APP, default_timeout=60)
     app.query_params["head"] = head
     app.run()
     app.switch_page("pages/models.py").run()
     assert not app.exception and not app.error
-    pages.common.model_cards.clear()
+    pages.common._read_cards.clear()
     return app
 
 
