@@ -95,7 +95,9 @@ class JsonStream:
         self._decoder = json.JSONDecoder()
 
     def _more(self) -> None:
-        block = self._file.read(max(_BLOCK, len(self._text) - self._at))  # doubles, so a long value costs no squares
+        waiting = len(self._text) - self._at
+        # doubles, so a long value costs no squares
+        block = self._file.read(min(max(_BLOCK, waiting), max(1, _LONGEST + 1 - waiting)))
         self._end = not block
         self._text = self._text[self._at :] + block
         self._at = 0
@@ -126,7 +128,7 @@ class JsonStream:
             try:
                 value, end = self._decoder.raw_decode(self._text, self._at)
             except json.JSONDecodeError as error:
-                if len(self._text) - self._at >= _LONGEST:
+                if len(self._text) - self._at > _LONGEST:
                     raise DatasetError(
                         f"{self._name} holds a value of over {_LONGEST} characters, which is the limit; split it, "
                         "or download it again if it is damaged"
