@@ -364,7 +364,7 @@ def test_tables_with_columns_without_end(tmp_path):
         ("[" * 100_000, "1000 levels"),
         ('[{"structure": ' + '{"a":' * 100_000, "1000 levels"),
         ("[" + "1" * 10**6 + "]", "4300 digits"),
-        ("[[" + "1," * 10**7 + "1]]", "16777216 characters, which is the limit"),
+        ("[[" + "1," * 10**7 + "1]]", "8388608 characters, which is the limit"),
         ('{"columns": [[], {}, 1], "data": [[1, 2, 3]]}', "no crystal"),
         ('{"columns": 1, "data": 2}', 'no "columns"'),
         ('{1: 2}', "damaged"),

@@ -12,7 +12,7 @@ from .source import ID_COLUMNS, DatasetError, RowSource
 from .unpacking import open_text
 
 _BLOCK = 2**20
-_LONGEST = 2**24  # of one value, characters; as Python's objects they take up to twenty times the memory
+_LONGEST = 2**23  # of one value, characters; as Python's objects they take up to twenty times the memory
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
@@ -37,10 +37,8 @@ class JsonSource(RowSource):
             stream = JsonStream(file, self.name)
             if stream.peek() == "{":
                 for key in stream.entries():
-                    if key in ("columns", "index"):
-                        value = stream.value()
-                        if isinstance(value, list):
-                            setattr(self, f"_{key}", list(map(str, value)))
+                    if key in ("columns", "index") and stream.peek() == "[":
+                        setattr(self, f"_{key}", list(map(str, stream.items())))
                     else:
                         stream.skip()
                 if self._columns is None:
