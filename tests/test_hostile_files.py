@@ -53,10 +53,10 @@ def structure_json(**changes) -> str:
 
 
 def reason(data, name="x.cif") -> str:
-    """The sentence for a file that gives no crystal, given within two seconds."""
-    start = time.perf_counter()
+    """The sentence for a file that gives no crystal, given within two seconds of processor time."""
+    start = time.process_time()
     (entry,) = read_crystals(name, data)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert isinstance(entry, Unreadable) and not not_a_sentence(entry.reason), entry
     return entry.reason
 
@@ -110,14 +110,14 @@ def test_the_answer_names_the_limit(name, make, limit):
 def test_a_line_of_two_gigabytes(tmp_path, name):
     with open(tmp_path / name, "wb") as file:
         file.truncate(2 * 2**30)  # takes no room on the disk
-    start = time.perf_counter()
+    start = time.process_time()
     if name == "x.cif":
         (entry,) = read_file(tmp_path / name)
         assert "2048 MB; split it, 64 MB is the limit" in entry.reason
     else:
         with pytest.raises(DatasetError, match="x.csv|x.json|line 1 of the XYZ file"):
             raise DatasetError(next(open_source(tmp_path / name).chunks(1))["problem"][0])
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_files_that_the_fuzz_command_found():
@@ -321,10 +321,10 @@ def test_a_database_of_ase_cannot_compute(tmp_path, statement):
         made.execute(statement)
         if "zeroblob" in statement:
             made.execute("INSERT INTO systems (id) VALUES (1)")
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(DatasetError, match="x.db") as caught:
         load_dataset(tmp_path / "x.db", needs_target=False)
-    assert not not_a_sentence(str(caught.value)) and time.perf_counter() - start < 2
+    assert not not_a_sentence(str(caught.value)) and time.process_time() - start < 2
 
 
 def test_a_parquet_bomb_names_the_limit(tmp_path):

@@ -23,7 +23,7 @@ _WAITING = 12  # times the limit that a mutant may take on the clock, for a busy
 
 @dataclass
 class Report:
-    """wrong: (number, file name, problem); slowest: (seconds, number, file name), slowest first"""
+    """wrong: (number, file name, problem); slowest: (seconds of processor time, number, file name), slowest first"""
 
     done: int = 0
     wrong: list[tuple[int, str, str]] = field(default_factory=list)
@@ -107,9 +107,9 @@ def _work(numbers: Sequence[int], seed: int, limit: float, memory: int, sending,
         sample = mutant(seed, number)
         sending.send(number)
         faulthandler.dump_traceback_later(0.8 * limit, file=stack)
-        start = time.perf_counter()
+        start = time.process_time()
         wrong = problems(sample, further=number % _FURTHER == 0)
-        seconds = time.perf_counter() - start
+        seconds = time.process_time() - start
         faulthandler.cancel_dump_traceback_later()
         sending.send((seconds, _kilobytes("VmHWM") >> 10, sample.name, wrong))
 
