@@ -47,7 +47,7 @@ def watch(
     while at < len(numbers):
         receiving, sending = context.Pipe(duplex=False)
         with tempfile.TemporaryFile("w+") as stack:
-            work = (numbers[at:], seed, limit, memory, sending, stack)
+            work = (numbers[at:], seed, limit, memory, receiving, sending, stack)
             child = context.Process(target=_work, args=work, daemon=True)
             child.start()
             sending.close()
@@ -99,7 +99,8 @@ def _processor_seconds(pid: int) -> float:
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
-def _work(numbers: Sequence[int], seed: int, limit: float, memory: int, sending, stack: TextIO) -> None:
+def _work(numbers: Sequence[int], seed: int, limit: float, memory: int, receiving, sending, stack: TextIO) -> None:
+    receiving.close()  # or this process would outlive the one that listens
     torch.set_num_threads(1)
     before = _kilobytes("VmSize")
     resource.setrlimit(resource.RLIMIT_AS, ((before + memory * 1024) * 1024,) * 2)
