@@ -124,6 +124,10 @@ def left_over(out: Path) -> list[str]:
     return [f"left over: {file.name}" for file in (*out.rglob("*.part"), *out.rglob(".lock"))]
 
 
+def is_finished_model(out: Path) -> bool:
+    return (out / "card.json").is_file() and not (out / "run.json").exists()
+
+
 def start(arguments: Sequence[str], out: Path, cache: Path) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-m", "cgcnn", *arguments, "--out", str(out)], cwd=ROOT, start_new_session=True,
@@ -156,7 +160,8 @@ def killed(job: Job, folder: Path, times: int, seed: int = 0) -> Outcome:
             process.communicate()
             outcome.moments.append(round(moment, 2))
             done = job.progress(out)
-            finish(start(job.arguments, out, folder / "cache"), f"the run after a kill at {moment:.2f} s")
+            if not is_finished_model(out):  # killed while it said so; given again, `train` refuses to train it anew
+                finish(start(job.arguments, out, folder / "cache"), f"the run after a kill at {moment:.2f} s")
             if again := [name for name, when in done.items() if job.progress(out).get(name) != when]:
                 outcome.problems.append(f"lost or done again: {', '.join(sorted(again))}")
         outcome.problems += [f"{problem} (killed at {moment:.2f} s)" for problem in job.same(out, whole)]
