@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -12,12 +13,18 @@ from benchmarks.users import A, B, drive, shown, text_of, uploads
 from docs.screenshots import app_process
 
 
+def run(coroutine):
+    """In a thread of its own, since Playwright's event loop is at work in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
+
+
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
     folder = tmp_path_factory.mktemp("users")
     log = folder / "terminal.txt"
     with app_process(log, CGCNN_CACHE=str(folder / "cache")) as (url, server):
-        asyncio.run(first_visit(url))
+        run(first_visit(url))
         yield url, server.pid
     told = log.read_text()
     assert "Traceback" not in told and "failed: " not in told, told
@@ -34,7 +41,7 @@ def test_nobody_sees_anothers_crystal(app, monkeypatch):
     """Each of five is shown its own formula and energy, and no message to it holds the name of another's file."""
     monkeypatch.setattr("benchmarks.users.PAGES", ("models",))  # the others score the perovskite space first
     url, pid = app
-    report = asyncio.run(drive(url, pid, sessions=5, seconds=12, think=0.5))
+    report = run(drive(url, pid, sessions=5, seconds=12, think=0.5))
     assert not report.errors and not report.strangers
     assert report.checked >= len(report.times["upload"]) >= 5 and len(report.times) > 2
     assert "errors: 0" in (text := text_of(report, 5, 12, 0.5)) and "memory of the server, MB" in text
@@ -54,7 +61,7 @@ def test_the_check_would_see_a_strangers_crystal(app):
         await tab.close()
         return answer
 
-    answer = asyncio.run(wrong())
+    answer = run(wrong())
     assert not answer.errors and answer.holds(other.name) and not answer.holds(mine.name)
     assert shown(answer) == (other.formula, other.energy["linear"])
 
@@ -80,4 +87,4 @@ def test_an_upload_goes_to_nobody_else(app):
             await tab.upload("upload", mine.files)
         await tab.close()
 
-    asyncio.run(stolen())
+    run(stolen())
