@@ -164,6 +164,6 @@ def scene(page, condition: Callable[[Scene], object] = lambda _: True) -> Scene:
 
 
 def marked_rows(page) -> list[int]:
-    """Rows that the first table shows as selected."""
+    """Rows that the first table shows as selected, read at once: a row that vanishes would be waited for."""
     rows = page.locator("[data-testid=stDataFrame]:visible").first.locator('tr[aria-selected="true"]')
-    return [int(row.get_attribute("aria-rowindex")) - 2 for row in rows.all()]
+    return [int(index) - 2 for index in rows.evaluate_all("rows => rows.map(row => row.ariaRowIndex)")]
