@@ -19,6 +19,7 @@ from .reading import problems
 
 _FURTHER = 4  # of so many mutants one is explained and exported, if it can be read
 _WAITING = 12  # times the limit that a mutant may take on the clock, for a busy machine and for what waits for ever
+_FRESH = 250  # mutants for one process; libraries that stumbled over a file do not give all memory back
 
 
 @dataclass
@@ -47,11 +48,12 @@ def watch(
     while at < len(numbers):
         receiving, sending = context.Pipe(duplex=False)
         with tempfile.TemporaryFile("w+") as stack:
-            work = (numbers[at:], seed, limit, memory, receiving, sending, stack)
+            next_ones = numbers[at : at + _FRESH]
+            work = (next_ones, seed, limit, memory, receiving, sending, stack)
             child = context.Process(target=_work, args=work, daemon=True)
             child.start()
             sending.close()
-            at = _listen(receiving, child, numbers, at, limit, stack, report, told)
+            at += _listen(receiving, child, next_ones, limit, stack, report, told)
             child.kill()
             child.join()
     # Only now: a library that was used here would hang in a process forked from this one.
@@ -59,8 +61,9 @@ def watch(
     return report
 
 
-def _listen(receiving, child, numbers, at, limit, stack: TextIO, report: Report, told) -> int:
-    """Take answers until the process is done or has to be ended; -> place of the next mutant."""
+def _listen(receiving, child, numbers, limit, stack: TextIO, report: Report, told) -> int:
+    """Take answers until the process is done or has to be ended; -> how many mutants it had."""
+    at = 0
     while at < len(numbers):
         try:
             if _answers(receiving, child.pid, 10 * limit):
