@@ -65,12 +65,16 @@ def keep_files(files: Sequence[tuple[str, bytes]]) -> Path:
     """
     cifs = [name.lower().removesuffix(".gz").endswith((".cif", ".mcif")) for name, _ in files]
     if all(cifs):
-        digest = hashlib.sha256()
-        for name, content in sorted(files):
+        digest, taken = hashlib.sha256(), set()
+        files = sorted(files)
+        for name, content in files:
             digest.update(f"{name}\0{len(content)}\0".encode("utf-8", "replace") + content)
         folder = cache_folder() / "data" / digest.hexdigest()[:24] / f"{len(files)} CIFs"
         for name, content in files:
-            _write(folder / file_name(name, "crystal.cif"), content)
+            own = file_name(name, "crystal.cif")
+            own = next(one for one in (own, *(f"{n} {own}" for n in range(2, len(files) + 2))) if one not in taken)
+            taken.add(own)
+            _write(folder / own, content)
         used(folder.parent)
         return folder
     if len(files) > 1:

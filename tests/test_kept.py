@@ -73,6 +73,8 @@ def test_uploads(cache):
     assert keep_files([("a b.csv", b"cif\nx\n")]) == table
     folder = keep_files([("b.cif", cif), ("a.cif", cif)])
     assert open_source(folder).rows == 2 and keep_files([("a.cif", cif), ("b.cif", cif)]) == folder
+    folder = keep_files([("a.cif", cif), ("a.cif", cif.replace(b"Ti", b"Zr")), ("x/a.cif", cif)])
+    assert sorted(file.name for file in folder.iterdir()) == ["2 a.cif", "3 a.cif", "a.cif"]
     with pytest.raises(DatasetError, match="cannot be one data set"):
         keep_files([("a.csv", b""), ("b.cif", cif)])
 
