@@ -6,10 +6,7 @@ pymatgen's JSON, each also compressed with gzip, or pasted as text. Nothing here
 
 from __future__ import annotations
 
-import gzip
-import io
 import re
-import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from os import PathLike
@@ -38,15 +35,14 @@ from .cell import (
 from .cif import read_cif
 from .formats.poscar import looks_like_poscar, read_poscar
 from .formats.pymatgen_json import read_json
+from .formats.text import FORMATS, MAX_BYTES, file_text
 from .formats.xyz import read_xyz
 
 DEFAULT_MAX_SITES = 1000
-MAX_BYTES = 64 * 2**20  # of one unpacked file
 _LONGEST_NAME = 255  # characters, of a file
 _BEGINNING = 2**21  # characters, in which a CIF shows that it is one
 
 _ELEMENT = [None] + [Element(symbol) for symbol in SYMBOLS[1 : HEAVIEST + 1]]
-_FORMATS = "a CIF, a POSCAR, an extended XYZ file or pymatgen's JSON"
 
 
 @dataclass(frozen=True)
@@ -78,7 +74,11 @@ def read_file(path: str | Path, max_sites: int = DEFAULT_MAX_SITES) -> list[Crys
         if path.is_dir():
             return [_unreadable(path, f"{path} is a folder; name a file in it")]
         if path.stat().st_size > MAX_BYTES:
-            return [_unreadable(path, f"{path} has {path.stat().st_size >> 20} MB; split it, 64 MB is the limit")]
+            return [
+                _unreadable(
+                    path, f"{path} has {path.stat().st_size >> 20} MB; split it, {MAX_BYTES >> 20} MB is the limit"
+                )
+            ]
         data = path.read_bytes()
     except FileNotFoundError:
         return [_unreadable(path, f"there is no file {path}; check the path")]
@@ -99,9 +99,9 @@ def read_crystals(name: str, data: bytes | str, max_sites: int = DEFAULT_MAX_SIT
     """
     shown = printable(name)[:_LONGEST_NAME] or "unnamed file"
     try:
-        text = _text(data)
+        text = file_text(data)
         if not text or text.isspace():
-            raise StructureError(f"the file is empty; bring {_FORMATS}")
+            raise StructureError(f"the file is empty; bring {FORMATS}")
         entries = _reader(name, text)(text, max_sites)
     except StructureError as error:
         return [Unreadable(shown, str(error))]
@@ -227,50 +227,7 @@ def _check_distances(cell: Cell) -> None:
         )
 
 
-# --- from bytes to a format -------------------------------------------------------------------------------------------
-
-_SIGNATURES = {
-    b"\x89PNG": "a PNG picture", b"\xff\xd8\xff": "a JPEG picture", b"GIF8": "a GIF picture", b"%PDF": "a PDF",
-    b"PK\x03\x04": "a ZIP archive or an Office document", b"\xd0\xcf\x11\xe0": "an old Office document",
-    b"BZh": "a bzip2 archive", b"\xfd7zXZ": "an xz archive", b"7z\xbc\xaf": "a 7z archive", b"Rar!": "a RAR archive",
-    b"\x89HDF": "an HDF5 file", b"PAR1": "a Parquet table", b"CDF\x01": "a NetCDF file",
-    b"- of Ulm": "an ASE trajectory",
-}  # fmt: skip
-
-
-def _text(data: bytes | str) -> str:
-    """The text of a file, lines ended by line feeds. Raises StructureError for what is too large or no text."""
-    if len(data) > MAX_BYTES:
-        raise StructureError(f"the file has {len(data) >> 20} MB; split it, {MAX_BYTES >> 20} MB is the limit")
-    text = data if isinstance(data, str) else _decode(data)
-    if not text.isascii():
-        text = text.encode("utf-8", "replace").decode()  # half of a surrogate pair is no letter
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return text.lstrip("\ufeff")
-
-
-def _decode(data: bytes) -> str:
-    """Bytes -> text; UTF-8, UTF-16 with its mark, else Latin-1, which old crystallographic files use."""
-    if data[:2] == b"\x1f\x8b":
-        try:
-            with gzip.open(io.BytesIO(data)) as file:
-                data = file.read(MAX_BYTES + 1)
-        except (OSError, EOFError, zlib.error):
-            raise StructureError("the gzip file is damaged; compress it again, or bring it unpacked") from None
-        if len(data) > MAX_BYTES:
-            raise StructureError(f"the file unpacks to more than {MAX_BYTES >> 20} MB, which is the limit; split it")
-    for signature, what in _SIGNATURES.items():
-        if data.startswith(signature):
-            raise StructureError(f"this is {what}, not a crystal structure; bring {_FORMATS}")
-    try:
-        if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            return data.decode("utf-16")
-        if b"\0" in data:
-            raise StructureError(f"this is a binary file, not a crystal structure; bring {_FORMATS}")
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
+# --- from text to a format --------------------------------------------------------------------------------------------
 
 
 def _reader(name: str, text: str) -> Callable:
@@ -294,4 +251,4 @@ def _reader(name: str, text: str) -> Callable:
     if lower.endswith(".json"):
         return read_json
     begins = shortened(text, 30)
-    raise StructureError(f"'{begins}' does not begin like any format that is read here; bring {_FORMATS}")
+    raise StructureError(f"'{begins}' does not begin like any format that is read here; bring {FORMATS}")

@@ -227,7 +227,7 @@ def test_completion_of_commands_options_and_values():
     assert complete("cgcnn perovskite ro") == ["roles"]
 
 
-@pytest.mark.skipif(not shutil.which("bash"), reason="no bash")
+@pytest.mark.skipif(not shutil.which("bash"), reason="bash is not installed")
 def test_bash_completes_with_the_script_that_is_shown(tmp_path):
     """The script of --show-completion, loaded by bash, beside a command cgcnn as an installation makes it."""
     command = tmp_path / "cgcnn"

@@ -9,7 +9,8 @@ STANDARD_INPUT = "-"
 
 def read(file: str, max_sites: int | None = None) -> list:
     """`structures.read_file`; of standard input for "-", whose format is found as that of a pasted text."""
-    from ..structures import DEFAULT_MAX_SITES, MAX_BYTES, read_crystals, read_file
+    from ..formats.text import MAX_BYTES
+    from ..structures import DEFAULT_MAX_SITES, read_crystals, read_file
 
     limit = max_sites or DEFAULT_MAX_SITES
     if file == STANDARD_INPUT:

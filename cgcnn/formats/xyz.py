@@ -14,8 +14,8 @@ import numpy as np
 
 from ..cell import SYMBOLS, Cell, StructureError, cell_of, checked_lattice, shortened, too_many_sites, whole_number
 from . import MAX_ENTRIES, MAX_LINE
+from .text import MAX_BYTES
 
-_MAX_FRAME = 64 * 2**20  # characters
 _MOST_BLANK = 1000  # lines between two frames
 _PROPERTIES = "species:S:1:pos:R:3"  # where the comment line names none
 _SPECIES, _NUMBERS, _POSITIONS = ("species", "symbols"), ("z", "numbers"), ("pos", "positions")
@@ -71,7 +71,7 @@ def frames(file: TextIO, max_sites: int) -> Iterator[tuple[int, list[str]] | Str
             line = file.readline(MAX_LINE + 1)
             at += 1
             size += len(line)
-            if not line or len(line) > MAX_LINE or size > _MAX_FRAME:
+            if not line or len(line) > MAX_LINE or size > MAX_BYTES:
                 break
             if count <= max_sites:
                 lines.append(line)
@@ -84,11 +84,11 @@ def frames(file: TextIO, max_sites: int) -> Iterator[tuple[int, list[str]] | Str
                 f"the frame in line {begin} should have {count} atoms "
                 f"but the file ends after {max(len(lines) - 2, 0)}; it may be cut short"
             )
-        if line and len(line) <= MAX_LINE and size <= _MAX_FRAME:
+        if line and len(line) <= MAX_LINE and size <= MAX_BYTES:
             continue
         if line:
             what = f"line {at}" if len(line) > MAX_LINE else f"the frame in line {begin}"
-            limit = MAX_LINE if len(line) > MAX_LINE else _MAX_FRAME
+            limit = MAX_LINE if len(line) > MAX_LINE else MAX_BYTES
             yield StructureError(f"{what} has over {limit} characters, which is the limit; nothing behind it is read")
         return
 

@@ -16,8 +16,8 @@ from urllib.parse import quote
 import numpy as np
 
 from ..cell import StructureError, check_coordinates, checked_lattice, is_number
+from ..formats.text import MAX_BYTES
 from .source import ARRAY_COLUMNS, ID_COLUMNS, DatasetError, RowSource
-from .unpacking import MAX_BYTES
 
 _COLUMNS = ("id", "numbers", "positions", "cell", "energy", "key_value_pairs", "data")
 # What a SELECT of plain columns needs; functions, views and other files, which a database may name, are not it.

@@ -17,8 +17,8 @@ from ..cell import (
     too_many_sites,
 )
 from ..cif import read_first_cell
+from ..formats.text import MAX_BYTES
 from .source import ARRAY_COLUMNS
-from .unpacking import MAX_BYTES
 
 LARGEST = 5000  # sites of a cell, where nobody gave another limit
 RawCell = tuple[np.ndarray, np.ndarray, np.ndarray]

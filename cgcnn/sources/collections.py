@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import hashlib
 import io
 import os
@@ -13,9 +12,10 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from ..cell import is_number, shortened
+from ..cell import StructureError, is_number, shortened
+from ..formats.text import MAX_BYTES, file_text
 from .source import MOST_COLUMNS, DatasetError, RowSource, too_many_columns
-from .unpacking import MAX_BYTES, check_ratio
+from .unpacking import check_ratio
 
 _CIF = (".cif", ".cif.gz", ".mcif")
 _PROPERTIES = "id_prop.csv"
@@ -99,6 +99,8 @@ class CifCollection(RowSource):
     def _crystal(self, name: str) -> dict:
         try:
             return {"cif": self._text(name)}
+        except StructureError as error:
+            return {"problem": f"{shortened(PurePosixPath(name).name)}: {error}"}
         except _DAMAGE as error:
             reason = shortened(str(error), 150) or type(error).__name__
             return {"problem": f"{shortened(PurePosixPath(name).name)} cannot be opened: {reason}; pack it again"}
@@ -107,17 +109,8 @@ class CifCollection(RowSource):
         entry = self._files[name]
         size = entry.file_size if self._archive else entry.stat().st_size
         if size > MAX_BYTES:
-            raise ValueError(f"it has {size >> 20} MB, and {MAX_BYTES >> 20} MB is the limit")
-        data = self._archive.read(entry) if self._archive else entry.read_bytes()
-        if data[:2] == b"\x1f\x8b":
-            with gzip.open(io.BytesIO(data)) as file:
-                data = file.read(MAX_BYTES + 1)
-            if len(data) > MAX_BYTES:
-                raise ValueError(f"it unpacks to more than {MAX_BYTES >> 20} MB, which is the limit")
-        try:
-            return data.decode("utf-8-sig")
-        except UnicodeDecodeError:  # as in old crystallographic files
-            return data.decode("latin-1")
+            raise StructureError(f"the file has {size >> 20} MB; split it, {MAX_BYTES >> 20} MB is the limit")
+        return file_text(self._archive.read(entry) if self._archive else entry.read_bytes())
 
 
 def files_below(folder: Path) -> Iterator[Path]:

@@ -9,9 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TextIO
 
+from ..formats.text import MAX_BYTES
 from .source import DatasetError
 
-MAX_BYTES = 64 * 2**20  # of one crystal's text
 # Crystals as text shrink to a tenth or a thirtieth; what unpacks to more than a hundred times its size is a bomb.
 MOST_TIMES = 100
 _BLOCK = 2**20
