@@ -73,12 +73,9 @@ def read_file(path: str | Path, max_sites: int = DEFAULT_MAX_SITES) -> list[Crys
     try:
         if path.is_dir():
             return [_unreadable(path, f"{path} is a folder; name a file in it")]
-        if path.stat().st_size > MAX_BYTES:
-            return [
-                _unreadable(
-                    path, f"{path} has {path.stat().st_size >> 20} MB; split it, {MAX_BYTES >> 20} MB is the limit"
-                )
-            ]
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            return [_unreadable(path, f"{path} has {size >> 20} MB; split it, {MAX_BYTES >> 20} MB is the limit")]
         data = path.read_bytes()
     except FileNotFoundError:
         return [_unreadable(path, f"there is no file {path}; check the path")]
