@@ -51,6 +51,7 @@ VIEWS = {"relative": "relative", "to its element": "element", "absolute": "absol
 KINDS = {"perovskites": True, "others": False}
 NO_FILTERS = {"contains": [], "lacks": [], "energy": (None, None)}  # as `choose_filters` leaves them
 ANY = "any"
+ELSEWHERE = "elsewhere"  # not on A, B or X of a perovskite
 MOST_GROUPS = 5  # distributions above each other
 TRUSTED = 0.9  # Pearson's r of a ranking, below which the page warns
 # State of the page, which Streamlit forgets when another page is shown.
@@ -423,11 +424,15 @@ def show_element(shown: Shown, view: str, filters: dict, table: pl.DataFrame, li
     present = own["role"].to_list()
     role = present[0]
     if len(present) > 1:
-        role = line.segmented_control(
-            "Role of the element", present, default=own.sort("count")["role"][-1], required=True,
-            key=f"site of {element}", format_func=lambda role: f"on {role}" if role else "no role",
-            label_visibility="collapsed",
-        )  # fmt: skip
+        # By name, since a control shows no choice where that is None.
+        named = {f"on {role}" if role else ELSEWHERE: role for role in present}
+        largest = own.sort("count")["role"][-1]
+        role = named[
+            line.segmented_control(
+                "Role of the element", list(named), default=f"on {largest}" if largest else ELSEWHERE, required=True,
+                key=f"site of {element}", label_visibility="collapsed",
+            )
+        ]  # fmt: skip
     row = own.row(by_predicate=of_role(role), named=True)
     line.html(
         f"<span style='font-variant-numeric: tabular-nums'>{element_name(element)} &ensp;<b>{with_sd(row)} eV</b>"
@@ -473,7 +478,7 @@ def distributions_of(by: str, rows: pl.DataFrame) -> list[Distribution]:
     """The largest groups; roles and numbers in their own order."""
     rows = rows.sort("count", descending=True).head(MOST_GROUPS)
     rows = rows.sort(by) if by != "nearest_anion" else rows
-    labels = [f"CN {value}" if by == "coordination" else value or "no role" for value in rows[by]]
+    labels = [f"CN {value}" if by == "coordination" else value or ELSEWHERE for value in rows[by]]
     return [
         Distribution(
             label, row["count"], row["mean"], row["sd"], row["q25"], row["q75"], row["first_bin"], row["histogram"]
