@@ -204,9 +204,8 @@ def test_only_broken_rows(tmp_path):
 def test_a_single_crystal(tmp_path):
     app = at_path(write(tmp_path / "d.csv", [perovskite()]), tab="Element", element="Ti")
     assert not app.error and "1 crystal " in words(app) and "1 site in 1 crystal" in words(app)
-    healthy(app.segmented_control(key="view").set_value("absolute").run()) if hasattr(
-        app, "segmented_control"
-    ) else None
+    healthy(app.segmented_control(key="view").set_value("absolute").run())
+    assert not app.error and "Zero is the zero of the energy" in words(app)
 
 
 def test_another_chemistry_has_no_roles(tmp_path):
