@@ -32,7 +32,7 @@ def to_csv(description: Description, result: Contributions) -> str:
 def explained_table(explained: Sequence[tuple[str, Contributions]]) -> pd.DataFrame:
     """The tables of the sites of several crystals below each other, each row with what is known of its crystal.
 
-    explained: where each comes from, and its contributions, all by one model
+    explained: where each comes from, and its contributions
     """
     import pandas as pd
 

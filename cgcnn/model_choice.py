@@ -1,4 +1,4 @@
-"""Which of the shipped families of models fits a crystal."""
+"""Which of the bundled models fits a crystal."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .model import bundled
 from .perovskite import site_roles
 
 if TYPE_CHECKING:
@@ -40,6 +41,19 @@ def fitting_family(structure: Structure | None, families: Mapping[str, Card]) ->
     if special and (fits or not general):
         return Choice(special, reason if fits else f"{reason}; there is no other model")
     return Choice(general or next(iter(families)), reason)
+
+
+def fitting_model(structure: Structure) -> str:
+    """Name of the bundled model for a crystal: of the fitting family the linear head, if there is one.
+
+    Raises ValueError if there is no bundled model.
+    """
+    families: dict[str, dict[str, Card]] = {}
+    for card in bundled():
+        families.setdefault(card.family, {})[card.head] = card
+    choice = fitting_family(structure, {name: next(iter(cards.values())) for name, cards in families.items()})
+    cards = families[choice.family]
+    return cards.get("linear", next(iter(cards.values()))).name
 
 
 def _perovskite_of(structure: Structure, card: Card | None) -> tuple[str, bool]:

@@ -57,6 +57,13 @@ def test_models_check(tmp_path, capsys, monkeypatch):
     assert Card.read(tmp_path / "old" / "card.json").files
 
 
+@pytest.fixture
+def rock_salt(tmp_path) -> Path:
+    file = tmp_path / "POSCAR"
+    file.write_text("NaCl\n1\n0 2.8 2.8\n2.8 0 2.8\n2.8 2.8 0\nNa Cl\n1 1\nDirect\n0 0 0\n.5 .5 .5\n")
+    return file
+
+
 @pytest.mark.parametrize("name", [card.name for card in bundled()])
 def test_explain_json(cif, capsys, name):
     assert main(["explain", str(cif), "--model", name, "--json"]) == 0
@@ -70,6 +77,11 @@ def test_explain_json(cif, capsys, name):
         assert site["relative"] == pytest.approx(site["contribution"] - site["reference"])
     # Stability by DFT, 1.5 for the average perovskite, and formation energy by experiment.
     assert result["energy"] == pytest.approx(-0.24 if name.startswith("perovskite") else -3.47, abs=0.15)
+
+
+def test_each_crystal_is_explained_by_the_model_that_fits(cif, rock_salt, capsys):
+    assert main(["explain", str(cif), str(rock_salt), "--json"]) == 0
+    assert [r["model"] for r in json.loads(capsys.readouterr().out)] == ["perovskite-linear", "inorganic-linear"]
 
 
 def test_a_bad_file_does_not_stop_the_rest(cif, tmp_path, capsys):
@@ -276,10 +288,9 @@ def test_explain_out_as_json_is_what_json_prints(explained, tmp_path, capsys):
     assert json.loads((tmp_path / "sites.json").read_text()) == told == json.loads(capsys.readouterr().out)
 
 
-def test_crystals_with_and_without_roles_in_one_table(cif, tmp_path):
-    (tmp_path / "POSCAR").write_text("NaCl\n1\n0 2.8 2.8\n2.8 0 2.8\n2.8 2.8 0\nNa Cl\n1 1\nDirect\n0 0 0\n.5 .5 .5\n")
+def test_crystals_with_and_without_roles_in_one_table(cif, rock_salt, tmp_path):
     out = tmp_path / "sites.parquet"
-    assert main(["explain", str(tmp_path / "POSCAR"), str(cif), "--model", "inorganic-linear", "--out", str(out)]) == 0
+    assert main(["explain", str(rock_salt), str(cif), "--model", "inorganic-linear", "--out", str(out)]) == 0
     table = pl.read_parquet(out)
     assert table["role"].to_list() == [None, None, "A", "B", "X", "X", "X"]
     assert table["element"].to_list() == ["Na", "Cl", "Sr", "Ti", "O", "O", "O"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .crystals import read
-from .options import AsJson, MaxSites, Model
+from .options import AsJson, FittingModel, MaxSites
 from .output import as_json, file_option, note, write_file
 
 Files = Annotated[
@@ -17,16 +18,21 @@ Files = Annotated[
 Out = Annotated[Path | None, file_option(".csv", ".parquet", ".extxyz", ".xyz", ".json")]
 
 
-def explain(files: Files, model: Model, max_sites: MaxSites = None, json: AsJson = False, out: Out = None) -> int:
+def explain(
+    files: Files, model: FittingModel = None, max_sites: MaxSites = None, json: AsJson = False, out: Out = None
+) -> int:
     """Energy and site contributions of crystals.
 
     A file that cannot be read does not stop the rest; the exit code is 1 then.
     """
     from ..contributions import explain
     from ..model import load_model
+    from ..model_choice import fitting_model
     from ..structures import Unreadable
 
-    loaded = load_model(model)
+    loaded = cache(load_model)
+    if model:
+        loaded(model)  # a wrong name is told before any file is read
     results, explained = [], []
     for file in files:
         for entry in read(file, max_sites):
@@ -34,9 +40,10 @@ def explain(files: Files, model: Model, max_sites: MaxSites = None, json: AsJson
                 note(f"{entry.source}: {entry.reason}")
                 results.append({"source": entry.source, "error": entry.reason})
                 continue
-            (found,) = explain(loaded, [entry.structure])
+            fitting = loaded(model or fitting_model(entry.structure))
+            (found,) = explain(fitting, [entry.structure])
             explained.append((entry.source, found))
-            results.append(plain(entry, found, loaded.hash))
+            results.append(plain(entry, found, fitting.hash))
             if not (json or out):
                 print_contributions(results[-1])
     if json:

@@ -40,6 +40,9 @@ def model_option(help: str, panel: str | None = None) -> Any:
 
 
 Model = Annotated[str, model_option("a bundled model, or a folder that `train` wrote")]
+FittingModel = Annotated[
+    str | None, model_option("bundled, or a folder of `train`; default: the linear head that fits the crystal")
+]
 Dataset = Annotated[Path, typer.Argument(metavar="DATASET", help="crystals, in any format of `score --help`")]
 Target = Annotated[str | None, option("column of the target", "COLUMN", DATA)]
 MaxSites = Annotated[int | None, option("largest number of atoms in a cell", "N")]

@@ -8,16 +8,13 @@ from typing import Annotated
 import typer
 
 from .crystals import read
-from .options import AsJson, flag, model_option, option
+from .options import AsJson, FittingModel, flag, option
 from .output import as_json, file_option, write_file
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="CIF, POSCAR, extxyz or pymatgen JSON; - for standard input")]
 Site = Annotated[int, option("index of the site, counted from 0 as `explain` prints it", "N")]
 AllEquivalent = Annotated[bool, flag("--all-equivalent", "all sites that symmetry makes equal to it")]
 FollowCell = Annotated[bool, flag("--follow-cell", "scale the cell by the lattice model; cubic perovskites only")]
-Model = Annotated[
-    str | None, model_option("bundled, or a folder of `train`; default: the linear head that fits the crystal")
-]
 Out = Annotated[Path | None, file_option(".csv", ".parquet", ".json")]
 
 
@@ -26,12 +23,13 @@ def swap(
     site: Site,
     all_equivalent: AllEquivalent = False,
     follow_cell: FollowCell = False,
-    model: Model = None,
+    model: FittingModel = None,
     json: AsJson = False,
     out: Out = None,
 ) -> None:
     """Energy change when a site takes every other element."""
     from ..model import load_model
+    from ..model_choice import fitting_model
     from ..structures import Unreadable
     from ..substitution import substitute
     from ..symmetry import describe
@@ -56,19 +54,6 @@ def swap(
         write_file(out, table=found.table, plain=about)
     if not (json or out):
         print_swaps(first.source, found, rows)
-
-
-def fitting_model(structure) -> str:
-    """Name of the bundled model for a crystal: of the fitting family the linear head, if there is one."""
-    from ..model import bundled
-    from ..model_choice import fitting_family
-
-    families: dict[str, dict] = {}
-    for card in bundled():
-        families.setdefault(card.family, {})[card.head] = card
-    choice = fitting_family(structure, {name: next(iter(cards.values())) for name, cards in families.items()})
-    cards = families[choice.family]
-    return cards.get("linear", next(iter(cards.values()))).name
 
 
 def print_swaps(source: str, found, rows: list[dict]) -> None:
