@@ -1,17 +1,16 @@
 """Whole data sets: throughput and memory of `score`, what Ray adds, and how soon the Elements page answers.
 
-    python -m benchmarks.scale --crystals 50000 --folder FOLDER
+    python -m benchmarks.scale --folder FOLDER
 
-The crystals are cells of the perovskite space under random strain, made here. A quarter of them and all of them are
-scored by `python -m cgcnn score` in one process, in one a core, and on a Ray of this machine: two sizes tell the rate
-from the start-up. The tables are then repeated until they have as many site rows as asked for, and the Elements page's
-questions are put to them.
+The crystals are cells of the perovskite space under random strain, made here: a million, or as many as asked for with
+--crystals. A thousandth, a hundredth, a tenth and all of them are scored by `python -m cgcnn score` in one process a
+core, which shows whether the time is a straight line; the smaller ones in one process and on a Ray of this machine as
+well. The Elements page's questions are then put to the tables of all.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import resource
 import shutil
@@ -31,14 +30,15 @@ from cgcnn.additive import compare
 from cgcnn.atlas import GROUPINGS, ends, filtered, means, means_of_elements, of_element, sites_of, summary
 from cgcnn.examples import examples
 from cgcnn.perovskite.space import build_space
-from cgcnn.scoring import Scores, load_scores
+from cgcnn.scoring import Scores, contents, load_scores
 
 from .run import processor
 
 _AT_ONCE = 50_000  # crystals, which bounds the memory
 _STRAIN = 0.02  # standard deviation of every component
+FRACTIONS = (1000, 100, 10, 1)  # of the crystals
 COLD_STARTS = 3  # the quickest counts
-FIRST_VIEW = 5  # of the page's questions
+FIRST_VIEW = 4  # of the page's questions
 
 
 def write_crystals(file: Path, n: int) -> Path:
@@ -68,7 +68,7 @@ class Run:
     """A command that has ended.
 
     wall, processor: seconds, of the processes that it started as well (but not of Ray's, which outlive it)
-    memory: peak of its own process, MB, as Linux tells it
+    memory: peak of all of them together, MB; what they share counts several times
     """
 
     wall: float
@@ -83,50 +83,57 @@ def run(*arguments: str | Path) -> Run:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=Path(__file__).parents[1])
     ended, memory = 0, 0.0
     while not ended:
-        # The peak that wait4 tells would count this process before it became the command.
-        state = Path(f"/proc/{process.pid}/status").read_text()
-        memory = max(memory, *(float(line.split()[1]) for line in state.splitlines() if line.startswith("VmHWM")), 0.0)
+        memory = max(memory, resident(process.pid))
         ended, status, used = os.wait4(process.pid, os.WNOHANG)
-        time.sleep(0 if ended else 0.02)
+        time.sleep(0 if ended else 0.05)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
-    return Run(time.perf_counter() - start, used.ru_utime + used.ru_stime, memory / 1024)
+    return Run(time.perf_counter() - start, used.ru_utime + used.ru_stime, memory)
 
 
-def ways_of_scoring() -> dict[str, list[str]]:
-    """Options of `score`."""
-    cores = len(os.sched_getaffinity(0))
-    ways = {"one process": ["--workers", "1"], f"{cores} processes": ["--workers", str(cores)]}
+def resident(pid: int) -> float:
+    """Memory of a process and of those that it started, MB."""
+    folder = Path(f"/proc/{pid}")
+    try:
+        status = (folder / "status").read_text()
+        children = " ".join(file.read_text() for file in folder.glob("task/*/children")).split()
+    except OSError:  # it has ended
+        return 0.0
+    own = sum(float(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
+    return own + sum(resident(int(child)) for child in children)
+
+
+def ways_of_scoring(cores: int) -> dict[str, list[str]]:
+    """Options of `score`, that of one process a core first."""
+    ways = {f"{cores} processes": ["--workers", str(cores)], "one process": ["--workers", "1"]}
     return ways | ({"Ray": ["--cluster", "local", "--workers", str(cores)]} if find_spec("ray") else {})
 
 
-def scoring(files: Sequence[Path], sizes: Sequence[int], model: str, folder: Path) -> Iterator[str]:
-    """Score two data sets in all ways, a line each; the tables of the last one in one process stay in the folder."""
-    for way, options in ways_of_scoring().items():
-        runs = []
-        for file, n in zip(files, sizes, strict=True):
-            out = folder / f"scores {way}"
-            shutil.rmtree(out, ignore_errors=True)
-            found = run("score", file, "--model", model, "--out", out, "--quiet", *options)
-            runs.append(found)
+def scoring(files: dict[int, Path], model: str, out: Path) -> Iterator[str]:
+    """Score data sets, a line each: all in the first way, the last of which stays in `out`, the smaller in others."""
+    for i, (way, options) in enumerate(ways_of_scoring(len(os.sched_getaffinity(0))).items()):
+        seconds = {}
+        for n, file in list(files.items())[: -1 if i else None]:
+            tables = out.with_name(f"{out.name} {way}") if i else out
+            shutil.rmtree(tables, ignore_errors=True)
+            found = run("score", file, "--model", model, "--out", tables, "--quiet", *options)
+            seconds[n] = found.wall
             yield (
                 f"{way:14}{n:10,} crystals{found.wall:9.1f} s{found.processor:9.1f} s{found.memory:9.0f} MB"
                 f"{n / found.wall:9.0f} crystals/s"
             )
-        yield f"{way:14}{rate(sizes, [found.wall for found in runs])}"
-        if way == "one process":
-            yield f"{way:14}{rate(sizes, [found.processor for found in runs])}, by processor time"
+        yield f"{way:14}{line(seconds)}"
 
 
-def rate(sizes: Sequence[int], seconds: Sequence[float]) -> str:
-    """The straight line through two sizes, in words."""
-    a_crystal = (seconds[1] - seconds[0]) / (sizes[1] - sizes[0])
-    start = seconds[0] - sizes[0] * a_crystal
-    if a_crystal <= 0 or start < 0:
-        return "too few crystals, or too busy a machine, to tell the rate from the start-up"
-    million = (1e6 * a_crystal + start) / 60
-    return f"{1 / a_crystal:.0f} crystals/s after {start:.1f} s; a million in {million:.0f} min"
+def line(seconds: dict[int, float]) -> str:
+    """The straight line through the times of several sizes, in words; all count alike, whatever their size."""
+    n, wall = np.array(list(seconds)), np.array(list(seconds.values()))
+    slope, start = np.polyfit(n, wall, 1, w=1 / wall)
+    if slope <= 0 or start < 0:
+        return "too few crystals, or too busy a machine, for a straight line"
+    farthest = np.abs((start + slope * n) / wall - 1).max()
+    return f"straight line: {start:.1f} s, then {1 / slope:.0f} crystals/s; no size farther off than {farthest:.0%}"
 
 
 def cold_starts(model: str, folder: Path) -> Iterator[str]:
@@ -140,36 +147,12 @@ def cold_starts(model: str, folder: Path) -> Iterator[str]:
 # --- the Elements page ------------------------------------------------------------------------------------------------
 
 
-def repeated(scores: Path, out: Path, site_rows: int) -> Path:
-    """The tables of a folder again and again, as other rows, until there are so many sites."""
-    about = json.loads((scores / "score.json").read_text())
-    times, rows = -(-site_rows // about["sites"]), about["rows"]
-    shutil.rmtree(out, ignore_errors=True)
-    for table in ("sites", "crystals"):
-        (out / table).mkdir(parents=True)
-        for i, file in enumerate(sorted((scores / table).glob("*.parquet"))):
-            part = pl.read_parquet(file)
-            for k in range(times):
-                number = k * -(-rows // about["chunk"]) + i
-                part.with_columns(pl.col("row") + k * rows).write_parquet(out / table / f"{number:06d}.parquet")
-    about |= {name: about[name] * times for name in ("rows", "crystals", "sites")}
-    (out / "score.json").write_text(json.dumps(about))
-    return out
-
-
 def questions(scores: Scores) -> dict[str, Callable[[], object]]:
-    """What the page asks: first the five of its first view, then what clicks and filters ask."""
-    crystals, sites = scores.crystals, scores.sites
-    energy = pl.col("energy")
+    """What the page asks: first the four of its first view, then what clicks and filters ask."""
+    crystals = scores.crystals
     titanium, averaged = of_element(scores, "Ti"), []
     return {
         "load": lambda: load_scores(scores.folder).key,
-        "elements, anions, components, energies": lambda: [
-            sites.group_by("element", "nearest_anion").len().collect(engine="streaming"),
-            crystals.group_by("perovskite", pl.col("elements").list.len())
-            .agg(pl.len(), low=energy.min(), high=energy.max())
-            .collect(engine="streaming"),
-        ],
         "counts": lambda: crystals.select(pl.len(), pl.col("n_sites").sum().alias("sites")).collect(),
         "means by role": lambda: averaged.append(means_of_elements(scores, True)),
         "compare": lambda: compare(scores, "relative", True, averaged[-1]),
@@ -177,6 +160,7 @@ def questions(scores: Scores) -> dict[str, Callable[[], object]]:
         "Ti: by coordination": lambda: summary(titanium, GROUPINGS["coordination"]),
         "ends of Ti on B": lambda: ends(scores, sites_of(scores, "Ti", "B")),
         "means by role, with Ti": lambda: means(filtered(scores, contains=["Ti"]), GROUPINGS["role"]),
+        "contents, if it were unfinished": lambda: contents(scores),
     }
 
 
@@ -201,21 +185,21 @@ def show(title: str, lines: Iterator[str]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__.split("\n")[0])
-    parser.add_argument("--crystals", type=int, default=50_000)
-    parser.add_argument("--site-rows", type=int, default=5_000_000, help="of the Elements page (default: 5 million)")
+    parser.add_argument("--crystals", type=int, default=1_000_000)
     parser.add_argument("--model", default="perovskite-linear")
     parser.add_argument("--folder", type=Path, required=True, help="for crystals and scores, which stay there")
     options = parser.parse_args(arguments)
-    if options.crystals < 4:
-        parser.error(f"--crystals {options.crystals} is too few; a quarter of them must be one at least")
-    folder, sizes = options.folder.resolve(), (options.crystals // 4, options.crystals)
+    if options.crystals < FRACTIONS[0]:
+        parser.error(f"--crystals {options.crystals} is too few; a thousandth of them must be one at least")
+    folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     print(f"{processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; seconds of wall and processor time")
     show("Cold start, the quickest of a few", cold_starts(options.model, folder))
-    files = [write_crystals(folder / f"crystals {n}.parquet", n) for n in sizes]
-    note = "memory of the main process, processor time without Ray's" if find_spec("ray") else "Ray is not installed"
-    show(f"Scoring; {note}", scoring(files, sizes, options.model, folder))
-    scores = load_scores(repeated(folder / "scores one process", folder / "scores repeated", options.site_rows))
+    sizes = [options.crystals // fraction for fraction in FRACTIONS]
+    files = {n: write_crystals(folder / f"crystals {n}.parquet", n) for n in sizes}
+    note = "memory of all processes, processor time without Ray's" if find_spec("ray") else "Ray is not installed"
+    show(f"Scoring; {note}", scoring(files, options.model, folder / "scores"))
+    scores = load_scores(folder / "scores")
     rows, threads = scores.about["sites"], pl.thread_pool_size()
     show(f"The Elements page, {rows:,} site rows, {threads} threads", answers(scores))
     return 0

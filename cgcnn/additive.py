@@ -47,7 +47,7 @@ def additive_reference(scores: Scores, column: str) -> Additive | None:
     fit = additive_fit(data, np.arange(len(data)), groups["count"].to_numpy())
     rows = [(SYMBOLS[z], role, effect) for role in "AB" for z, effect in fit.effect[role].items()]
     effects = pl.DataFrame(rows, schema={"element": pl.String, "role": pl.String, "effect": pl.Float64}, orient="row")
-    n, mae = _error(perovskites, column, groups["formula"].gather(fit.crystals), fit.prediction)
+    n, mae = _error(groups[fit.crystals], fit.prediction)
     return Additive("A + B + X", column, n, mae, effects)
 
 
@@ -55,7 +55,7 @@ def _by_formula(scores: Scores, crystals: pl.LazyFrame, column: str) -> tuple[pl
     """Crystals of the same formula as one, since an additive model cannot tell them apart; and the sites of that one.
 
     crystals: those that count if they have a number in `column`
-    -> columns row, formula, count of crystals, atoms in all of them, and the mean target
+    -> columns row, formula, count of crystals, atoms in all of them, their targets, and the mean target
        columns row, element, role
     """
     labelled = crystals.filter(pl.col(column).is_finite()).group_by("formula")
@@ -63,21 +63,22 @@ def _by_formula(scores: Scores, crystals: pl.LazyFrame, column: str) -> tuple[pl
         pl.col("row").min(),
         pl.len().alias("count"),
         pl.col("n_sites").sum().cast(pl.Float64).alias("atoms"),
+        pl.col(column).alias("targets"),
         pl.col(column).mean().alias("target"),
     )
     groups = groups.collect(engine="streaming").sort("row")
-    sites = scores.sites.join(groups.lazy().select("row"), on="row", how="semi", maintain_order="left")
+    # Of a large data set all formulas soon have occurred, so most of its files need not be opened.
+    sites = scores.sites.filter(pl.col("row") <= groups["row"].max())
+    sites = sites.join(groups.lazy().select("row"), on="row", how="semi", maintain_order="left")
     sites = sites.select("row", "element", "role").collect(engine="streaming")
     order = sites.select(pl.col("row").unique(maintain_order=True))
     return groups.join(order, on="row", maintain_order="right"), sites
 
 
-def _error(crystals: pl.LazyFrame, column: str, formula: pl.Series, fitted: np.ndarray) -> tuple[int, float]:
+def _error(groups: pl.DataFrame, fitted: np.ndarray) -> tuple[int, float]:
     """Number of the crystals of some formulas, and the mean absolute error of what was fitted to each formula."""
-    table = pl.DataFrame({"formula": formula, "fitted": fitted}).lazy()
-    errors = crystals.filter(pl.col(column).is_finite()).join(table, on="formula")
-    found = errors.select(n=pl.len(), mae=(pl.col(column) - pl.col("fitted")).abs().mean())
-    return found.collect(engine="streaming").row(0)
+    errors = groups["targets"].explode().to_numpy() - np.repeat(fitted, groups["count"].to_numpy())
+    return len(errors), float(np.abs(errors).mean())
 
 
 def _as_dataset(groups: pl.DataFrame, sites: pl.DataFrame, name: str, column: str) -> Dataset:
@@ -118,7 +119,7 @@ def composition_reference(scores: Scores, column: str, relative: bool = False) -
     weighted = share * groups["count"].to_numpy()[:, None]
     effect = np.linalg.lstsq(weighted.T @ share, weighted.T @ groups["target"].to_numpy(), rcond=None)[0]
     fitted = share @ effect
-    n, mae = _error(scores.crystals, column, groups["formula"], fitted)
+    n, mae = _error(groups, fitted)
     if relative:
         atoms = share * groups["atoms"].to_numpy()[:, None]
         effect = effect - (atoms * fitted[:, None]).sum(0) / atoms.sum(0)

@@ -20,7 +20,7 @@ import polars as pl
 
 from .files import write_whole
 from .model import ATLAS, CARD, Card, checksum, model_folder, read_checked, update_card
-from .scoring import Scores
+from .scoring import Scores, member_columns
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 # Ways in which the atlas and the page group sites.
@@ -53,7 +53,8 @@ def in_view(scores: Scores, view: str, atlas: Atlas | None = None) -> Scores:
 
 def absolute(scores: Scores) -> Scores:
     """The scores with raw contributions in the place of relative ones; those of a crystal average to its energy."""
-    return _with_values(scores, pl.col("contribution"), pl.col("raw_members"))
+    raw = member_columns("contribution", scores.about["members"])
+    return _with_values(scores, pl.col("contribution"), [pl.col(name) for name in raw])
 
 
 def relative_to_elements(scores: Scores, atlas: Atlas) -> Scores:
@@ -66,16 +67,18 @@ def relative_to_elements(scores: Scores, atlas: Atlas) -> Scores:
     )
     sites = scores.sites.join(means.lazy(), on="element", maintain_order="left")
     joined = replace(scores, sites=sites)
-    zeros = pl.col("zeros").list.eval(pl.element().cast(pl.Float32))
-    shifted = _with_values(joined, pl.col("contribution") - pl.col("zero"), pl.col("raw_members") - zeros)
+    raw = member_columns("contribution", scores.about["members"])
+    members = [pl.col(name) - pl.col("zeros").list.get(i) for i, name in enumerate(raw)]
+    shifted = _with_values(joined, pl.col("contribution") - pl.col("zero"), members)
     return replace(shifted, sites=shifted.sites.drop("zero", "zeros"))
 
 
-def _with_values(scores: Scores, value: pl.Expr, members: pl.Expr) -> Scores:
-    sites = scores.sites.with_columns(value.cast(pl.Float32).alias("relative"), members.alias("members"))
-    if scores.about["members"] > 1:
-        sites = sites.with_columns(pl.col("members").list.std(ddof=1).cast(pl.Float32).alias("sd"))
-    return replace(scores, sites=sites)
+def _with_values(scores: Scores, value: pl.Expr, members: Sequence[pl.Expr]) -> Scores:
+    """Other values, and other ones by each member, in the place of the relative ones."""
+    columns = dict(zip(member_columns("relative", scores.about["members"]), members, strict=True))
+    sd = {"sd": pl.concat_list(*members).list.std(ddof=1)} if columns else {}
+    new = {"relative": value, **columns, **sd}
+    return replace(scores, sites=scores.sites.with_columns(**{name: new[name].cast(pl.Float32) for name in new}))
 
 
 def zero_in_words(about: dict, view: str, roles: bool) -> str:
@@ -154,10 +157,10 @@ def _largest_first(table: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
 
 
 def _member_means(scores: Scores) -> pl.Expr:
-    members = scores.about["members"]
-    if members < 2:
+    columns = member_columns("relative", scores.about["members"])
+    if not columns:
         return pl.lit(None, dtype=pl.List(pl.Float64))
-    return pl.concat_list([pl.col("members").list.get(i).cast(pl.Float64).mean() for i in range(members)])
+    return pl.concat_list([pl.col(name).cast(pl.Float64).mean() for name in columns])
 
 
 def bin_width(about: dict) -> float:
@@ -298,7 +301,8 @@ def write_atlas(scores: Scores, path: Path) -> None:
     sites = counted.sites.select(pl.len()).collect().item()
     about = {**scores.about, "version": _ATLAS_VERSION, "crystals": crystals, "sites": sites}
     about |= {"left out": every - crystals}
-    about.pop("path")
+    for of_crystals in ("path", "contents"):
+        about.pop(of_crystals, None)
     content = io.BytesIO()
     small.write_parquet(content, compression="zstd", compression_level=19, metadata={"about": json.dumps(about)})
     write_whole(path, content.getbuffer())

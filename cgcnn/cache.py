@@ -84,7 +84,7 @@ def used(entry: Path) -> None:
 
 def _entries(folder: Path) -> list[Path]:
     parts = [*folder.glob("data/*"), *folder.glob("scores/*")]
-    return parts + [file for kind in ("graphs", "space", "labels") for file in folder.glob(f"{kind}-*")]
+    return parts + [file for kind in ("graphs", "labels") for file in folder.glob(f"{kind}-*")]
 
 
 def _last_used(entry: Path) -> float:

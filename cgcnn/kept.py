@@ -1,16 +1,14 @@
-"""Scores that are kept in the user's cache: of files, and of the perovskite space.
+"""Scores that are kept in the user's cache, and the files that they are of.
 
-Both go the way of `score`, into a folder named by the content of the data and by the model, so nothing is scored
+Scores go the way of `score`, into a folder named by the content of the data and by the model, so nothing is scored
 twice, and a run that was broken off goes on. What was not used for longest is removed where the cache gets too large.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path
 
 from .cache import cache_folder, trim_cache, used
@@ -21,9 +19,6 @@ from .scoring import VERSION, Scores, score
 from .sources import open_source
 
 Progress = Callable[[int, int], None]
-
-SPACE_FILE = "perovskite-space.parquet"
-_CHUNK = 1024  # rows; small enough for a progress bar that moves
 
 
 def kept_scores(dataset: str | Path, model: Model, progress: Progress | None = None) -> Scores:
@@ -37,24 +32,10 @@ def kept_scores(dataset: str | Path, model: Model, progress: Progress | None = N
     about += [model.card.calibration.get("scale"), model.card.gauge.get("shift")]
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
     folder = cache_folder() / "scores" / key[:24]
-    found = score(dataset, model.folder, folder, chunk=_CHUNK, progress=progress, wait=True)
+    found = score(dataset, model.folder, folder, progress=progress, wait=True)
     used(folder)
     trim_cache(keep=folder)
     return found
-
-
-def kept_space_scores(model: Model, progress: Progress | None = None) -> Scores:
-    """The scores of all crystals of the perovskite space; `material_id` is the name, such as SrTiO3."""
-    return kept_scores(keep_file(SPACE_FILE, _space_table()), model, progress)
-
-
-@cache
-def _space_table() -> bytes:
-    from .perovskite.space import build_space  # imported late: it stands on the data sets
-
-    content = io.BytesIO()
-    build_space().select("material_id", "lattice", "atomic_numbers", "frac_coords").write_parquet(content)
-    return content.getvalue()
 
 
 def keep_files(files: Sequence[tuple[str, bytes]]) -> Path:

@@ -39,11 +39,11 @@ def free_port() -> int:
 
 @contextmanager
 def app_process(
-    log: Path, *options: str, below: str = "", **environment: str
+    log: Path, *options: str, below: str = "", folder: Path = ROOT, **environment: str
 ) -> Iterator[tuple[str, subprocess.Popen]]:
     """`running_app` with more options of Streamlit and other environment variables, and its process.
 
-    below: path at which it is served
+    below: path at which it is served; folder: of the app
     """
     port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), *options]
@@ -51,7 +51,7 @@ def app_process(
         command += ["--server.baseUrlPath", below]
     with log.open("w") as terminal:
         server = subprocess.Popen(
-            command, cwd=ROOT, stdout=terminal, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+            command, cwd=folder, stdout=terminal, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
             env={**os.environ, **environment},
         )  # fmt: skip
     try:

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 import streamlit as st
 import torch
 
+from cgcnn.cache import cache_folder
 from cgcnn.cell import shortened
 from cgcnn.contributions import Contributions, explain
 from cgcnn.datasets import DatasetError
+from cgcnn.files import in_words
 from cgcnn.model import Card, Model, ModelError, bundled, load_model
 from cgcnn.model_choice import Choice, fitting_family
 from cgcnn.plots import flat_scene, theme, tile_frame
@@ -135,6 +137,14 @@ def described(key: str, _crystal: Crystal) -> Description:
 @st.cache_data(show_spinner="Explaining", max_entries=400)
 def explained(model_name: str, model_hash: str, key: str, _crystal: Crystal) -> Contributions:
     return explain(model_named(model_name), [_crystal.structure])[0]
+
+
+def nothing_kept(page: str, error: OSError) -> None:
+    """What a page says where the cache cannot be written; the log says where it is."""
+    log.error("%s: %s below %s", page, error.strerror, cache_folder())
+    st.error(
+        f"{plain(in_words(error))}. The environment variable CGCNN\\_CACHE names the folder of scores and uploads."
+    )
 
 
 def place_on_this_machine(path: str) -> Path:

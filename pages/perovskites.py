@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from cgcnn.datasets import DatasetError
 from cgcnn.model import ModelError
-from pages.common import chosen_card, enter_through_app, plain
+from cgcnn.scoring import ScoringError
+from pages.common import chosen_card, enter_through_app, nothing_kept, plain
 from pages.logs import log_failure
 from pages.space import compare, groups, pairs, screening
 from pages.space.data import choose_labels, leave_unless_fit, scored_space_of
@@ -45,8 +47,10 @@ def main() -> None:
 try:
     enter_through_app()
     main()
-except ModelError as error:
+except (DatasetError, ScoringError, ModelError) as error:
     st.error(plain(str(error)))
+except OSError as error:
+    nothing_kept("perovskites page", error)
 except Exception as error:  # a page never shows a traceback; st.stop and reruns are no Exceptions
     log_failure("perovskites page", error)
     st.error("The perovskites could not be shown. Reload the page; the log on the terminal has the details.")

@@ -22,7 +22,7 @@ from cgcnn.atlas import (
     write_atlas,
     zero_in_words,
 )
-from cgcnn.scoring import CRYSTAL_SCHEMA, SITE_SCHEMA, VERSION, Scores, load_scores
+from cgcnn.scoring import CRYSTAL_SCHEMA, VERSION, Scores, load_scores, member_columns, site_schema
 
 N = 60  # crystals of four sites
 
@@ -41,12 +41,13 @@ def make(folder, members: int = 3, reference: bool = True) -> Scores:
                 v = values[row, site]
                 role, anion = ("A", "B", "X", "X")[site] if row % 10 else None, ("O", "O", None, None)[site]
                 sd = float(v.std(ddof=1)) if members > 1 else None
-                several = (v.tolist(), (v + 1).tolist()) if members > 1 else (None, None)
+                several = (*(v + 1).tolist(), *v.tolist()) if members > 1 else ()
                 sites.append((row, f"id {row}", site, element, role, 12 - 6 * site, anion, float(v.mean() + 1),
                               float(v.mean()), sd, *several))  # fmt: skip
             contains = sorted(set(elements))
             crystals.append((row, f"id {row}", "".join(elements), contains, 4, row % 10 > 0, row / 10, None))
-        pl.DataFrame(sites, schema=SITE_SCHEMA, orient="row").write_parquet(folder / f"sites/{chunk:06d}.parquet")
+        schema = site_schema(members)
+        pl.DataFrame(sites, schema=schema, orient="row").write_parquet(folder / f"sites/{chunk:06d}.parquet")
         pl.DataFrame(crystals, schema=CRYSTAL_SCHEMA, orient="row").write_parquet(
             folder / f"crystals/{chunk:06d}.parquet"
         )
@@ -55,6 +56,11 @@ def make(folder, members: int = 3, reference: bool = True) -> Scores:
              "reference": {"A": [0.0]} if reference else {}}  # fmt: skip
     (folder / "score.json").write_text(json.dumps(about))
     return load_scores(folder)
+
+
+def by_member(sites: pl.DataFrame) -> np.ndarray:
+    """Relative contributions, (N, M)."""
+    return sites.select(member_columns("relative", 3)).to_numpy()
 
 
 @pytest.fixture
@@ -67,9 +73,9 @@ def test_summary_of_an_element_on_a_role(scores):
     assert table["count"].sum() == 4 * N
     row = table.row(by_predicate=(pl.col("element") == "Sr") & (pl.col("role") == "A"), named=True)
     sites = scores.sites.filter(pl.col("element") == "Sr").collect()
-    values, members = sites["relative"].to_numpy().astype(float), np.array(sites["members"].to_list(), dtype=float)
+    values, members = sites["relative"].to_numpy().astype(float), by_member(sites).astype(float)
     sites = sites.filter(pl.col("role") == "A")
-    values, members = sites["relative"].to_numpy().astype(float), np.array(sites["members"].to_list(), dtype=float)
+    values, members = sites["relative"].to_numpy().astype(float), by_member(sites).astype(float)
     assert row["count"] == row["crystals"] == len(values) == 36
     assert row["mean"] == pytest.approx(values.mean())
     assert row["sd"] == pytest.approx(members.mean(0).std(ddof=1))  # of the mean over members, not over crystals
@@ -137,7 +143,7 @@ def test_filters(scores, options, rows):
 def test_absolute_values_average_to_the_energy_and_keep_their_members(scores):
     raw = absolute(scores).sites.collect()
     assert raw["relative"].to_numpy() == pytest.approx(raw["contribution"].to_numpy())
-    assert np.array(raw["members"].to_list()).std(1, ddof=1) == pytest.approx(raw["sd"].to_numpy(), abs=1e-5)
+    assert by_member(raw).std(1, ddof=1) == pytest.approx(raw["sd"].to_numpy(), abs=1e-5)
     both = summary(scores, ["element"]).join(summary(absolute(scores), ["element"]), on="element")
     assert (both["mean_right"] - both["mean"]).to_list() == pytest.approx([1] * 5)
 

@@ -13,9 +13,9 @@ from builders import perovskite
 from test_scoring import ELEMENTS, many, write_ensemble, write_table
 
 from cgcnn.cli import main
-from cgcnn.cluster import ClusterError, _Chunks, _Scorer, chunks_on_cluster
 from cgcnn.model import load_model
 from cgcnn.scoring import Scores, load_scores, score
+from cgcnn.scoring.cluster import ClusterError, _Chunks, _Scorer, chunks_on_cluster
 from cgcnn.sources import open_source
 
 ROOT = Path(__file__).parent.parent

@@ -149,8 +149,8 @@ def test_finished_scores_are_read_where_nothing_can_be_written(tmp_path, monkeyp
     model = write_ensemble(tmp_path / "model", "linear")
     data = write_table(tmp_path / "data.parquet", many(3))
     score(data, model, tmp_path / "out")
-    monkeypatch.setattr("cgcnn.scoring.write_whole", lambda *_: (_ for _ in ()).throw(OSError(30, "Read-only")))
-    monkeypatch.setattr("cgcnn.scoring.only_one", lambda *_: pytest.fail("locked"))
+    monkeypatch.setattr("cgcnn.scoring.folder.write_whole", lambda *_: (_ for _ in ()).throw(OSError(30, "Read-only")))
+    monkeypatch.setattr("cgcnn.scoring.run.only_one", lambda *_: pytest.fail("locked"))
     moved = data.rename(tmp_path / "moved.parquet")
     assert score(moved, model, tmp_path / "out").crystals.collect().height == 3
 
@@ -198,19 +198,19 @@ with only_one(Path({str(tmp_path)!r})):
 
 TWO_APPS = """
 import sys
-import cgcnn.scoring
 from cgcnn.kept import kept_scores
 from cgcnn.model import load_model
+from cgcnn.scoring import folder, run
 
-cgcnn.kept._CHUNK = 10
-score_chunk = cgcnn.scoring._score_chunk
+folder._CHUNKS, folder._SMALLEST = 20, 10
+score_chunk = run.score_chunk
 
 def noted(job, model, number, *rest):
     print(number, flush=True)
     score_chunk(job, model, number, *rest)
 
-cgcnn.scoring._score_chunk = noted
-cgcnn.scoring.os.sched_getaffinity = lambda _: {0}  # one process, this one
+run.score_chunk = noted
+run.os.sched_getaffinity = lambda _: {0}  # one process, this one
 sys.stdin.readline()
 scores = kept_scores(sys.argv[1], load_model(sys.argv[2]))
 assert scores.about["complete"] and scores.crystals.collect()["row"].to_list() == list(range(200))
@@ -330,8 +330,8 @@ def test_saving_a_model_on_a_full_disk(tmp_path, monkeypatch):
 
 
 def test_a_table_with_no_room_is_not_kept(tmp_path, monkeypatch, caplog):
-    from cgcnn.perovskite.space import write_cache
+    from cgcnn.perovskite.labels import _keep
 
     monkeypatch.setattr("cgcnn.files.os.open", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    write_cache(pl.DataFrame({"a": [1]}), tmp_path / "space.parquet")
-    assert "No space left on device" in caplog.text and not (tmp_path / "space.parquet").exists()
+    _keep(pl.DataFrame({"a": [1]}), tmp_path / "labels.parquet", {})
+    assert "No space left on device" in caplog.text and not list(tmp_path.iterdir())

@@ -10,7 +10,7 @@ from test_scoring import write_ensemble, write_table
 from cgcnn.cache import trim_cache
 from cgcnn.datasets import DatasetError, read_crystal
 from cgcnn.files import only_one
-from cgcnn.kept import keep_file, keep_files, kept_scores, kept_space_scores
+from cgcnn.kept import keep_file, keep_files, kept_scores
 from cgcnn.model import load_model
 from cgcnn.sources import open_source
 
@@ -31,7 +31,7 @@ def test_the_same_content_is_scored_once_wherever_it_lies(tmp_path, model, monke
     seen = []
     first = kept_scores(data, model, lambda *done: seen.append(done))
     assert seen[-1] == (2, 2)
-    monkeypatch.setattr("cgcnn.scoring._score_chunk", lambda *_: pytest.fail("scored again"))
+    monkeypatch.setattr("cgcnn.scoring.run.score_chunk", lambda *_: pytest.fail("scored again"))
     (tmp_path / "there").mkdir()
     again = kept_scores(data.rename(tmp_path / "there" / "other.parquet"), model)
     assert again.folder == first.folder and again.about["path"].endswith("there/other.parquet")
@@ -51,19 +51,6 @@ def test_another_model_has_a_folder_of_its_own(tmp_path, model):
     data = write_table(tmp_path / "data.parquet", [perovskite()])
     other = load_model(write_ensemble(tmp_path / "other", "gated"))
     assert kept_scores(data, model).folder != kept_scores(data, other).folder
-
-
-def test_the_space_goes_the_same_way(model, monkeypatch):
-    from cgcnn.kept import _space_table
-    from cgcnn.perovskite.space import build_space
-
-    monkeypatch.setattr("cgcnn.perovskite.space.build_space", lambda: build_space().head(14))
-    _space_table.cache_clear()
-    scores = kept_space_scores(model)
-    _space_table.cache_clear()
-    table = scores.crystals.collect()
-    assert table["material_id"].to_list()[:2] == ["LiLiO3", "LiLiO2N"] and scores.target is None
-    assert table["perovskite"].all() and table["row"].to_list() == list(range(14))
 
 
 def test_uploads(cache):

@@ -7,24 +7,26 @@ import numpy as np
 import polars as pl
 import pytest
 from builders import small_model
+from test_scoring import write_ensemble
 
+from cgcnn.contributions import explain
 from cgcnn.datasets import DatasetError, load_dataset
 from cgcnn.graph import build_graph
 from cgcnn.model import Card, load_model
-from cgcnn.perovskite import lattice, site_roles, space
+from cgcnn.perovskite import lattice, scores, site_roles
 from cgcnn.perovskite.__main__ import main
 from cgcnn.perovskite.checking import check_roles
 from cgcnn.perovskite.labels import built_cell_accuracy, dataset_rows, fit_lattice, space_labels
 from cgcnn.perovskite.lattice import ANION_SETS, ELEMENTS, LatticeModel, fit_lattice_model
+from cgcnn.perovskite.scores import scored_space, space_scores
 from cgcnn.perovskite.space import (
     PROTOTYPE,
     SIZE,
     build_space,
     formulas,
-    score_space,
-    scored_space,
     space_graphs,
     space_index,
+    space_structure,
 )
 
 SUBSET = 40
@@ -81,27 +83,45 @@ def test_graphs_are_those_of_the_cells():
         np.testing.assert_allclose(packed[name], np.concatenate([getattr(g, name) for g in graphs]))
 
 
-def test_scores_add_up_and_are_kept(cache, monkeypatch):
-    """Of some crystals, as all take seconds."""
+@pytest.fixture
+def few(cache, monkeypatch) -> np.ndarray:
+    """Rows of the crystals that are the whole space meanwhile, as all take seconds."""
     rows = np.linspace(0, SIZE - 1, SUBSET).astype(int)
-    monkeypatch.setattr(space, "score_space", lambda model, progress=None: score_space(model, rows, progress))
-    calls = []
-    for head in ("linear", "gated"):
-        model = small_model(head)
-        table = scored_space(model, lambda done, of: calls.append((done, of)))
-        assert calls[-1] == (SUBSET, SUBSET)
-        assert table["formula"].to_list() == formulas()[rows].tolist()
-        total = table["raw_a"] + table["raw_b"] + 3 * table["raw_x"]
-        np.testing.assert_allclose(total / 5, table["energy"], atol=1e-5)
-        relative = table["contribution_a"] + table["contribution_b"] + 3 * table["contribution_x"]
-        np.testing.assert_allclose(relative, 0, atol=1e-4)  # this model knows no roles
-        assert table["sd"].is_null().all()
-        assert scored_space(model).equals(table)
-    files = sorted(cache.glob("space-*.parquet"))
-    assert len(files) == 2
-    files[0].write_bytes(b"damaged")
-    files[1].write_bytes(b"damaged")
-    assert scored_space(model).equals(table)
+    monkeypatch.setattr(scores, "build_space", lambda: build_space()[rows])
+    scores._space_table.cache_clear()
+    yield rows
+    scores._space_table.cache_clear()
+
+
+@pytest.mark.parametrize("head", ["linear", "gated"])
+def test_scores_of_the_space(few, tmp_path, head):
+    """Two members that know roles: the table says what `explain` does, and is scored once."""
+    model, calls = load_model(write_ensemble(tmp_path / "model", head)), []
+    table = scored_space(model, lambda done, of: calls.append((done, of)))
+    assert calls[-1] == (SUBSET, SUBSET)
+    assert table["formula"].to_list() == formulas()[few].tolist()
+    for row in table[::13].iter_rows(named=True):
+        (found,) = explain(model, [space_structure(row["formula"])])
+        assert row["energy"] == pytest.approx(found.energy, abs=1e-5)
+        assert row["sd"] == pytest.approx(found.energy_sd, abs=1e-5)
+        for role, sites in (("a", [0]), ("b", [1]), ("x", [2, 3, 4])):
+            assert row[f"raw_{role}"] == pytest.approx(found.contribution[sites].mean(), abs=2e-5)
+            assert row[f"contribution_{role}"] == pytest.approx(found.relative[sites].mean(), abs=2e-5)
+            assert np.mean(row[f"members_{role}"]) == pytest.approx(row[f"contribution_{role}"])
+            assert np.std(row[f"members_{role}"], ddof=1) == pytest.approx(row[f"sd_{role}"])
+    calls.clear()
+    assert scored_space(model, lambda done, of: calls.append((done, of))).equals(table)
+    found = space_scores(model)
+    assert not calls and found.crystals.collect()["material_id"].to_list() == table["formula"].to_list()
+    assert found.crystals.collect()["perovskite"].all() and found.target is None
+
+
+def test_scores_of_a_model_of_one_without_roles(few, tmp_path):
+    small_model("linear").save(tmp_path / "model")
+    table = scored_space(load_model(tmp_path / "model"))
+    relative = table["contribution_a"] + table["contribution_b"] + 3 * table["contribution_x"]
+    np.testing.assert_allclose(relative, 0, atol=1e-4)
+    assert table["sd"].is_null().all() and table["sd_a"].is_null().all() and table["members_a"].list.len().max() == 1
 
 
 def test_membership_by_roles_then_by_order(written, cache):

@@ -21,7 +21,7 @@ from cgcnn.cli import main
 from cgcnn.contributions import explain
 from cgcnn.datasets import DatasetError
 from cgcnn.model import load_model
-from cgcnn.scoring import CRYSTAL_SCHEMA, SITE_SCHEMA, ScoringError, load_scores, score
+from cgcnn.scoring import CRYSTAL_SCHEMA, ScoringError, contents, load_scores, member_columns, score, site_schema
 from cgcnn.tables import formula
 
 ROOT = Path(__file__).parent.parent
@@ -73,7 +73,7 @@ def test_values_are_those_of_explain(tmp_path, crystals, ensemble):
     data = write_table(tmp_path / "data.parquet", structures)
     scores = score(data, ensemble, tmp_path / "out", workers=1)
     sites, table = scores.sites.collect(), scores.crystals.collect()
-    assert sites.schema == pl.Schema(SITE_SCHEMA) and table.schema == pl.Schema(CRYSTAL_SCHEMA)
+    assert sites.schema == pl.Schema(site_schema(2)) and table.schema == pl.Schema(CRYSTAL_SCHEMA)
     assert scores.target is None and scores.about["complete"]
     assert table["row"].to_list() == list(range(len(structures)))
     for row, found in enumerate(explain(load_model(ensemble), structures)):
@@ -89,19 +89,29 @@ def test_values_are_those_of_explain(tmp_path, crystals, ensemble):
         assert tuple(own["role"]) == found.role
         for column, wanted in (("contribution", found.contribution), ("relative", found.relative), ("sd", found.sd)):
             assert own[column].to_numpy() == pytest.approx(wanted, abs=2e-5)
-        members = np.array(own["members"].to_list())
+        members, raw = (own.select(member_columns(name, 2)).to_numpy() for name in ("relative", "contribution"))
         assert members.mean(1) == pytest.approx(found.relative, abs=2e-5)
         assert members.std(1, ddof=1) == pytest.approx(found.sd, abs=2e-5)
-        raw = np.array(own["raw_members"].to_list())
         assert raw.mean(1) == pytest.approx(found.contribution, abs=2e-5)
         assert crystal["perovskite"] == all(found.role)
+
+
+def test_contents_are_kept_with_the_tables(tmp_path, linear, crystals):
+    data = write_table(tmp_path / "data.parquet", [*many(3), crystals["NaCl, conventional"]])
+    scores = score(data, linear, tmp_path / "out", chunk=2)
+    kept, energies = scores.about["contents"], scores.crystals.collect()["energy"]
+    assert kept == contents(scores)
+    assert set(kept["elements"]) == set(scores.sites.collect()["element"]) >= {"Na", "Cl", "Ti"}
+    assert kept["nearest anions"] == ["O", "Cl"] and kept["components"] == [2, 3]
+    assert kept["energies"] == [energies.min(), energies.max()] and (kept["perovskites"], kept["others"]) == (3, 1)
 
 
 def test_one_member_has_no_spread(tmp_path):
     small_model("linear").save(tmp_path / "model")
     scores = score(write_table(tmp_path / "data.parquet", many(1)), tmp_path / "model", tmp_path / "out")
     assert scores.crystals.collect()["sd"].to_list() == [None]
-    assert scores.sites.select("sd", "members").collect().null_count().row(0) == (5, 5)
+    sites = scores.sites.collect()
+    assert sites["sd"].null_count() == 5 and sites.columns == list(site_schema(1))
 
 
 def test_coordination_and_anions_are_there(tmp_path, linear):
@@ -145,7 +155,7 @@ def test_unreadable_rows_are_listed_with_their_reason(tmp_path, linear, capsys):
 def test_nothing_readable(tmp_path, linear):
     pl.DataFrame({"cif": ["x", "y"]}).write_csv(tmp_path / "data.csv")
     scores = score(tmp_path / "data.csv", linear, tmp_path / "out")
-    assert scores.sites.collect().schema == pl.Schema(SITE_SCHEMA) and scores.about["unreadable"] == 2
+    assert scores.sites.collect().schema == pl.Schema(site_schema(2)) and scores.about["unreadable"] == 2
     assert main(["score", str(tmp_path / "data.csv"), "--model", str(linear), "--out", str(tmp_path / "out")]) == 1
 
 
@@ -169,13 +179,13 @@ def test_chunks_and_processes_change_nothing(tmp_path, linear):
 
 
 def float_columns(table: pl.DataFrame) -> list[str]:
-    return [name for name, kind in table.schema.items() if kind.is_float() or "members" in name]
+    return [name for name, kind in table.schema.items() if kind.is_float()]
 
 
 def test_finished_folder_is_not_scored_again(tmp_path, linear, monkeypatch):
     data = write_table(tmp_path / "data.parquet", many(3))
     score(data, linear, tmp_path / "out")
-    monkeypatch.setattr("cgcnn.scoring._score_chunk", lambda *_: pytest.fail("scored again"))
+    monkeypatch.setattr("cgcnn.scoring.run.score_chunk", lambda *_: pytest.fail("scored again"))
     assert score(data, linear, tmp_path / "out").about["crystals"] == 3
 
 
@@ -256,7 +266,7 @@ def test_killed_and_started_again(tmp_path, linear):
 
 def test_a_worker_that_dies_is_one_sentence(tmp_path, linear, monkeypatch):
     data = write_table(tmp_path / "data.parquet", many(40))
-    monkeypatch.setattr("cgcnn.scoring.sys.executable", "/bin/false")
+    monkeypatch.setattr("cgcnn.scoring.processes.sys.executable", "/bin/false")
     with pytest.raises(ScoringError, match="worker process ended"):
         score(data, linear, tmp_path / "out", chunk=10, workers=2)
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from ..memory import keep_freed_memory
 from .help import print_help, usage_pieces
 
 BAD_INPUT, STOPPED, NOBODY_READS = 1, 130, 141
@@ -34,6 +35,7 @@ class Command(TyperCommand):
         return super().parse_args(ctx, repeat_options(args, several))
 
     def invoke(self, ctx):
+        keep_freed_memory()
         try:
             code = super().invoke(ctx) or 0
             sys.stdout.flush()

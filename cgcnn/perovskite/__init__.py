@@ -2,7 +2,8 @@
 
     roles       geometry -> A, B or X of every site
     lattice     lattice parameters of the space, fitted once
-    space       all A, B and anion sets of the prototype, scored by a model
+    space       all A, B and anion sets of the prototype
+    scores      what a model says of them
     labels      data sets against the space, accuracy of built cells, refitting
     tolerance   tolerance and octahedral factors, charge neutrality
     screening   rules of the periodic table -> candidates, hit rates, group means

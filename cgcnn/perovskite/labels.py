@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,20 +16,20 @@ from ..cache import cache_folder
 from ..cell import StructureError
 from ..datasets import Dataset, DatasetError, column_numbers, column_splits, find_target
 from ..evaluation import Accuracy, accuracy, predict
+from ..files import forgiven, write_whole
+from ..kept import Progress
 from ..model import Model
 from ..sources import Source, open_source, read_cells
 from .lattice import ANION_SETS, ELEMENTS, LatticeModel, fit_lattice_model
 from .roles import ROLES, site_roles
 from .space import (
     SIZE,
-    Progress,
     build_space,
     element_numbers,
     formulas,
     space_codes,
     space_graphs,
     space_index,
-    write_cache,
 )
 
 _ROWS_AT_ONCE = 512
@@ -100,13 +101,22 @@ def space_labels(
         table, unreadable = pl.read_parquet(file), int(pl.read_parquet_metadata(file)["unreadable"])
     except (pl.exceptions.PolarsError, OSError, KeyError):
         table, unreadable = _read_labels(source, target, progress)
-        write_cache(table, file, {"unreadable": str(unreadable)})
+        _keep(table, file, {"unreadable": str(unreadable)})
     if not len(table):
         raise DatasetError(
             f"no crystal of {source.name} with a number in {target!r} is one of the {SIZE:,} cubic ABX3; "
             "give a file of oxides, nitrides, oxynitrides, oxyfluorides or oxysulfides with five atoms a cell"
         )
     return Labels(source.name, target, source.rows, unreadable, table)
+
+
+def _keep(table: pl.DataFrame, file: Path, metadata: dict[str, str]) -> None:
+    """Write a table whole or not at all; not where the cache cannot be written, which costs time and nothing else."""
+    content = io.BytesIO()
+    table.write_parquet(content, metadata=metadata)
+    with forgiven(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(file, content.getbuffer())
 
 
 def _read_labels(source: Source, target: str, progress: Progress | None) -> tuple[pl.DataFrame, int]:

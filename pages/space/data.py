@@ -17,7 +17,8 @@ from cgcnn.kept import file_name
 from cgcnn.model import Card, Model
 from cgcnn.perovskite.labels import Labels, space_labels
 from cgcnn.perovskite.lattice import ANION_SETS, ELEMENTS
-from cgcnn.perovskite.space import SIZE, scored_space
+from cgcnn.perovskite.scores import scored_space
+from cgcnn.perovskite.space import SIZE
 from cgcnn.sources import open_source
 from cgcnn.targets import describe_target, is_known
 from pages.common import HEADS, colour_limit, families, model_named, place_on_this_machine, plain

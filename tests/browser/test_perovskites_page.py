@@ -9,8 +9,8 @@ from acting import act, click_row, idle, scene, still
 
 from cgcnn.model import load_model
 from cgcnn.perovskite.maps import mendeleev_order
+from cgcnn.perovskite.scores import scored_space
 from cgcnn.perovskite.screening import rules, screen
-from cgcnn.perovskite.space import scored_space
 
 SCORING = 120_000  # ms, once
 

@@ -13,8 +13,9 @@ from builders import perovskite
 from pymatgen.core import Lattice, Structure
 from streamlit.testing.v1 import AppTest
 
-from cgcnn import kept, model
+from cgcnn import model
 from cgcnn.atlas import make_atlas, read_atlas, summary
+from cgcnn.perovskite import scores
 from cgcnn.perovskite.space import build_space
 from cgcnn.scoring import load_scores, score
 
@@ -35,10 +36,10 @@ def small_space(cache, monkeypatch):
     cations = ["Ca", "Sr", "Ba", "La", "Ti", "Zr", "Nb", "Ta"]
     few = pl.col("a").is_in(cations) & pl.col("b").is_in(cations) & pl.col("x").is_in(["O3", "O2N"])
     monkeypatch.setenv("CGCNN_CACHE", str(cache))
-    monkeypatch.setattr("cgcnn.perovskite.space.build_space", lambda: build_space().filter(few))
-    kept._space_table.cache_clear()
+    monkeypatch.setattr("cgcnn.perovskite.scores.build_space", lambda: build_space().filter(few))
+    scores._space_table.cache_clear()
     yield
-    kept._space_table.cache_clear()
+    scores._space_table.cache_clear()
 
 
 def open_page(**query: str) -> AppTest:
@@ -102,7 +103,7 @@ def test_first_visit_shows_the_space_in_two_part_tiles():
 def test_the_ranking_shows_the_means_of_the_scores(cache):
     app = open_page(role="B")
     about = [(file.parent, json.loads(file.read_text())) for file in cache.glob("scores/*/score.json")]
-    (folder,) = (f for f, a in about if a["data"] == kept.SPACE_FILE and a["head"] == "linear")
+    (folder,) = (f for f, a in about if a["data"] == scores.SPACE_FILE and a["head"] == "linear")
     means = summary(load_scores(folder)).filter(pl.col("role") == "B")
     bars = chart(app, "ranking")["data"][0]
     shown = dict(zip(bars["customdata"], plain_numbers(bars["y"]), strict=True))
@@ -300,6 +301,6 @@ def test_a_ranking_that_is_not_to_be_trusted(monkeypatch):
 
 
 def test_failure_inside_is_one_sentence(monkeypatch):
-    monkeypatch.setattr("cgcnn.plots.periodic_table", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("pages.data_set.table.periodic_table", lambda *_, **__: 1 / 0)
     app = open_page()
     assert len(app.error) == 1 and "division" not in app.error[0].value

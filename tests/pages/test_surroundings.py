@@ -101,7 +101,7 @@ def test_no_card_can_be_read(copied_models):
 
 def test_a_damaged_atlas_is_left_out(copied_models):
     (copied_models / "perovskite-linear" / "atlas.parquet").write_bytes(b"nothing")
-    from pages.data_sets import atlas_of
+    from pages.data_set.choosing import atlas_of
 
     assert atlas_of("perovskite-linear") is None and atlas_of("perovskite-gated") is not None
 
@@ -109,19 +109,18 @@ def test_a_damaged_atlas_is_left_out(copied_models):
 # --- folders and disk -------------------------------------------------------------------------------------------------
 
 
-def test_a_full_disk_is_one_sentence(monkeypatch, tmp_path, fresh):
-    """What the system says of the cache, on the page that needs it."""
+@pytest.mark.parametrize("page", ["elements", "perovskites"])
+def test_a_full_disk_is_one_sentence(page, monkeypatch, tmp_path, fresh):
+    """What the system says of the cache, on the pages that need it."""
     monkeypatch.setenv("CGCNN_CACHE", str(tmp_path / "cache"))
 
     def full(file, content):
         raise OSError(28, os.strerror(28), str(file))
 
     monkeypatch.setattr("cgcnn.kept.write_whole", full)
-    monkeypatch.setattr("cgcnn.scoring.write_whole", full)
-    from cgcnn import kept
-
-    kept._space_table.cache_clear()
-    app = open_app().switch_page("pages/elements.py").run()
+    for module in ("folder", "chunk"):
+        monkeypatch.setattr(f"cgcnn.scoring.{module}.write_whole", full)
+    app = open_app().switch_page(f"pages/{page}.py").run()
     (error,) = app.error
     assert "No space left on device" in error.value and "make room there" in error.value and "CGCNN" in error.value
     assert not app.exception

@@ -20,9 +20,10 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from .files import FULL, in_words
-from .model import Model
-from .sources import DatasetError, Source, open_source
+from ..files import FULL, in_words
+from ..memory import keep_freed_memory
+from ..model import Model
+from ..sources import DatasetError, Source, open_source
 
 LOCAL = "local"
 _RETRIES = 3  # of a chunk whose worker died
@@ -32,8 +33,6 @@ _SHARED = "the data set and --out must lie on a path that all machines of the cl
 _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "POLARS_MAX_THREADS": "1",
-    "MALLOC_MMAP_THRESHOLD_": str(2**30),  # keep freed memory, as in `scoring`
-    "MALLOC_TRIM_THRESHOLD_": str(2**31),
 }
 
 
@@ -102,7 +101,7 @@ def _connected(address: str, workers: int | None):
             _check_that_somebody_answers(address)
             ray.init(
                 address=address,
-                runtime_env={"env_vars": _ENVIRONMENT, "py_modules": [str(Path(__file__).resolve().parent)]},
+                runtime_env={"env_vars": _ENVIRONMENT, "py_modules": [str(Path(__file__).resolve().parents[1])]},
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 **(local if address == LOCAL else {}),
@@ -133,6 +132,7 @@ class _Scorer:
 
     def __init__(self, score_chunk, model: Model, path: str, fingerprint: str, size: int):
         torch.set_num_threads(1)
+        keep_freed_memory()
         self.score_chunk, self.model, self.path, self.fingerprint, self.size = (
             score_chunk, model, path, fingerprint, size,
         )  # fmt: skip

@@ -10,8 +10,9 @@ import streamlit as st
 
 from cgcnn.atlas import Atlas, AtlasError, model_atlas
 from cgcnn.datasets import DatasetError
-from cgcnn.kept import SPACE_FILE, keep_files, kept_scores, kept_space_scores
+from cgcnn.kept import keep_files, kept_scores
 from cgcnn.model import Card, ModelError
+from cgcnn.perovskite.scores import SPACE_FILE, space_scores
 from cgcnn.scoring import Scores, load_scores
 from cgcnn.sources.collections import files_below
 from pages.common import model_cards, model_named, place_on_this_machine
@@ -61,7 +62,7 @@ def choose_data(card: Card, picker, source) -> Shown:
     if kind == TRAINING:
         return Shown(f"atlas {card.name} {atlas.about['model hash']}", atlas.about, None, atlas, atlas, card)
     if kind == SPACE:
-        scores = scored(("space",), card, kept_space_scores)
+        scores = scored(("space",), card, space_scores)
     elif kind == PATH:
         path = source.text_input(
             "Path", key="path", bind="query-params", placeholder="/data/crystals.csv, or a folder that score wrote"
