@@ -3,8 +3,9 @@
     python -m benchmarks.kills --times 10
 
 Each command runs once unbroken. Then, as often as asked, it is started in a new folder, killed at a random moment of
-the time that the unbroken run took (one in each tenth of it for ten), and given again. Crystals are made here. Exits
-with 1 where anything is lost, double, done again, or other than in the unbroken run.
+the time that the unbroken run took (one in each tenth of it for ten), and given again. One that was over before the
+kill does not count and is started anew, to be killed sooner. Crystals are made here. Exits with 1 where anything is
+lost, double, done again, or other than in the unbroken run.
 """
 
 from __future__ import annotations
@@ -69,19 +70,8 @@ def train_job(folder: Path, crystals: int, epochs: int) -> Job:
     )
     data = folder / "labelled.parquet"
     labelled.write_parquet(data)
-    arguments = [
-        "train",
-        str(data),
-        "--head",
-        "linear",
-        "--epochs",
-        str(epochs),
-        "--width",
-        "16",
-        "--convolutions",
-        "2",
-    ]
-    arguments += ["--swap-consistency", "0.1", "--members", "2", "--threads", "1", "--quiet"]
+    arguments = ["train", str(data), "--head", "linear", "--epochs", str(epochs), "--width", "16"]
+    arguments += ["--convolutions", "2", "--swap-consistency", "0.1", "--members", "2", "--threads", "1", "--quiet"]
     return Job(arguments, same_model, lambda _: {})
 
 
@@ -144,17 +134,20 @@ def finish(process: subprocess.Popen, what: str) -> None:
 
 
 def killed(job: Job, folder: Path, times: int, seed: int = 0) -> Outcome:
-    """Run a job unbroken, and so many times broken."""
+    """Run a job unbroken, and until it was broken so many times."""
     rng, outcome, whole = random.Random(seed), Outcome(), folder / "whole"
     started = time.monotonic()
     finish(start(job.arguments, whole, folder / "cache"), "the unbroken run")
     took = time.monotonic() - started
-    for i in range(times):
-        out, moment = folder / f"broken-{i}", took * (i + rng.random()) / times
+    while len(outcome.moments) < times:
+        i = len(outcome.moments)
+        out, moment = folder / f"broken-{i}-{outcome.ended}", took * (i + rng.random()) / times
+        started = time.monotonic()
         process = start(job.arguments, out, folder / "cache")
         try:
             process.communicate(timeout=moment)
             outcome.ended += 1
+            took = time.monotonic() - started  # the machine is less busy now
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
