@@ -221,6 +221,11 @@ class Model:
             members.append(copy.eval().requires_grad_(False))
         return replace(self, members=tuple(members))
 
+    @cached_property
+    def single(self) -> Model:
+        """The same model in single precision."""
+        return self if self.dtype == torch.float32 else self.astype(torch.float32)
+
     def save(self, folder: Path) -> None:
         """Write weights and card, with the checksum of the weights; neither is ever half-written.
 

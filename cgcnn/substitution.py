@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from .cell import SYMBOLS
 from .contributions import structure_graph
@@ -170,8 +169,7 @@ def substitute(model: Model, structure: Structure, sites: Sequence[int], *, foll
         numbers = graph.atomic_numbers.copy()
         numbers[list(sites)] = _number(candidates[k])
         graphs.append(replace(shapes[k], atomic_numbers=numbers))
-    single = model if model.dtype == torch.float32 else model.astype(torch.float32)
-    found = single.energies_and_contributions(collate(graphs, single.dtype))
+    found = model.single.energies_and_contributions(collate(graphs, model.single.dtype))
     energies, contributions = (t.double().numpy() for t in found)
     contributions = contributions.reshape(len(energies), len(graphs), len(structure))  # (M, 1 + K', N)
     change = len(structure) * (energies[:, 1:] - energies[:, :1])  # (M, K')

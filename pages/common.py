@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import runpy
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,7 @@ HEADS = ("gated", "linear", "mean")  # order in the sidebar
 AUTOMATIC = "automatic"  # instead of a family: the one that fits the crystal
 
 
-@st.cache_data(show_spinner=False, ttl=60)
+@st.cache_resource(show_spinner=False, ttl=60)
 def _read_cards() -> tuple[list[Card], list[str]]:
     """Cards of the bundled models, and why others cannot be read; again every minute, so that a new one appears."""
     broken: list[ModelError] = []
@@ -254,6 +255,19 @@ export default function ({ data, parentElement }) {
 )
 
 
+def drawn(draw: Callable[..., go.Figure], *arguments, **options) -> go.Figure:
+    """The figure of one of `plots`, for a page that is dark or not; not to be changed, since everybody gets the same.
+
+    plotly checks every property of a figure, which takes longer than whatever else a rerun does.
+    """
+    return _drawn(draw.__name__, arguments, options | {"dark": is_dark()}, draw)
+
+
+@st.cache_resource(show_spinner=False, max_entries=200)
+def _drawn(name: str, arguments: tuple, options: dict, _draw: Callable[..., go.Figure]) -> go.Figure:
+    return _draw(*arguments, **options)
+
+
 def show_figure(
     figure: go.Figure,
     key: str,
@@ -270,8 +284,6 @@ def show_figure(
     on_select, selection_mode: see `st.plotly_chart`, whose answer is returned
     """
     slug = re.sub(r"[^a-zA-Z0-9]+", "-", key)
-    # A saved picture must not be dark letters on nothing.
-    figure.update_layout(paper_bgcolor=theme(is_dark()).background)
     config = {"displayModeBar": True, "displaylogo": False, "modeBarButtons": [["toImage"]], "toImageButtonOptions": {}}
     with st.container(key=f"figure-{slug}", gap="xxsmall"):
         answer = st.plotly_chart(

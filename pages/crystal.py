@@ -23,6 +23,7 @@ from pages.common import (
     chosen_card,
     colour_limit,
     described,
+    drawn,
     enter_through_app,
     explained,
     fingerprint,
@@ -247,7 +248,8 @@ def main() -> None:
         if result.doubt:
             st.markdown(f":orange[:material/warning: {plain(result.doubt)}]")
         distinct = orbits(facts, result)
-        figure = site_bars(
+        figure = drawn(
+            site_bars,
             [f"{o.name} ({o.role or o.wyckoff})" for o in distinct],
             np.array([o.mean for o in distinct]),
             limit,
@@ -256,7 +258,6 @@ def main() -> None:
             axis_title=with_unit("contribution per site", result.unit),
             unit=result.unit,
             chosen=[k for k, o in enumerate(distinct) if not set(rows).isdisjoint(o.sites.tolist())],
-            dark=is_dark(),
         )
         st.plotly_chart(figure, theme=None, key=f"bars {key} {card.name}", config={"displayModeBar": False})
         st.caption(result.reference_note)

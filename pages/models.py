@@ -9,7 +9,7 @@ import streamlit as st
 from cgcnn.cards import Check, checks, compared_errors, faithfulness_lines, loss_note, tradeoff_points
 from cgcnn.model import Card
 from cgcnn.plots import accuracy, trust
-from pages.common import chosen_card, enter_through_app, families, is_dark, model_cards, plain
+from pages.common import chosen_card, drawn, enter_through_app, families, is_dark, model_cards, plain
 from pages.logs import log_failure
 
 PLAIN_CHART = {"displayModeBar": False}
@@ -90,7 +90,7 @@ def made_of(card: Card) -> str:
 
 def accuracy_row(card: Card) -> None:
     """Parity, learning curves, error bars."""
-    dark, unit, val = is_dark(), card.target.unit, card.accuracy.get("val", {})
+    unit, val = card.target.unit, card.accuracy.get("val", {})
     curves = card.training.get("validation MAE by epoch")
     figures = []
     if "parity" in val:
@@ -98,17 +98,17 @@ def accuracy_row(card: Card) -> None:
         below = ", ".join(f"{100 * float(q):.0f} % below {v:.3f}" for q, v in quantiles.items() if q in ("0.5", "0.95"))
         figures.append(
             (
-                accuracy.parity_map(val["parity"], unit, dark=dark, height=HEIGHT),
+                drawn(accuracy.parity_map, val["parity"], unit, height=HEIGHT),
                 f"Prediction against DFT. Error: {below}",
             )
         )
     if curves:
         figures.append(
-            (accuracy.learning_curves(curves, unit, dark=dark, height=HEIGHT), "Error on val during the training")
+            (drawn(accuracy.learning_curves, curves, unit, height=HEIGHT), "Error on val during the training")
         )
     c = card.calibration
     if c:
-        figure = accuracy.calibration_plot(c["sd"], c["error"], unit, dark=dark, height=HEIGHT)
+        figure = drawn(accuracy.calibration_plot, c["sd"], c["error"], unit, height=HEIGHT)
         covered = f"{100 * c['coverage 1 sd'][1]:.0f} % within 1 sd, {100 * c['coverage 2 sd'][1]:.0f} % within 2"
         figures.append((figure, f"Error bars against errors: {covered}"))
     for column, (i, (figure, caption)) in zip(st.columns(max(1, len(figures))), enumerate(figures), strict=False):
@@ -119,17 +119,16 @@ def accuracy_row(card: Card) -> None:
 
 def trust_row(card: Card) -> None:
     """Booked against true, and what it costs."""
-    dark = is_dark()
     lines, points = faithfulness_lines(card), tradeoff_points(card)
     if not lines:
         return
     left, right = st.columns([1.75, 1]) if len(points) > 1 else (st.container(), None)
     with left:
         st.markdown("##### Is it booked on the atom that causes it?")
-        figure = trust.booked_against_true(
-            [line.name for line in lines], [(line.r, line.slope) for line in lines],
+        figure = drawn(
+            trust.booked_against_true, [line.name for line in lines], [(line.r, line.slope) for line in lines],
             [line.without for line in lines], [line.best for line in lines], [line.plain for line in lines],
-            dark=dark, height=HEIGHT + 20 if len(lines) > 2 else 160,
+            height=HEIGHT + 20 if len(lines) > 2 else 160,
         )  # fmt: skip
         chart(figure, f"booked {card.name}")
         meaning = "\n".join(f"- **{line.name}**: {line.meaning}" for line in lines)
@@ -147,10 +146,10 @@ def trust_row(card: Card) -> None:
         return
     with right:
         st.markdown("##### What faithfulness costs")
-        figure = trust.tradeoff_plot(
-            [p.mae for p in points], [p.booked for p in points], [p.shipped for p in points],
+        figure = drawn(
+            trust.tradeoff_plot, [p.mae for p in points], [p.booked for p in points], [p.shipped for p in points],
             [p.label for p in points], [p.name for p in points], [p.note for p in points], card.target.unit,
-            dark=dark, height=HEIGHT + 20,
+            height=HEIGHT + 20,
         )  # fmt: skip
         chart(figure, f"tradeoff {card.name}")
         why = card.tradeoff.get("why")
@@ -181,16 +180,15 @@ def checks_row(card: Card) -> None:
 
 def last_row(card: Card) -> None:
     """Errors of others; the substitution curve."""
-    dark = is_dark()
     entries = compared_errors(card, model_cards())
     curve = card.sanity.get("substitution")
     columns = iter(st.columns([1.75, 1]) if curve else [st.container()])
     if len(entries) > 1:
         with next(columns):
             st.markdown("##### Among others")
-            figure = accuracy.compared_errors(
-                [e.name for e in entries], [e.mae for e in entries], [e.ours for e in entries],
-                [e.chosen for e in entries], card.target.unit, dark=dark, height=HEIGHT,
+            figure = drawn(
+                accuracy.compared_errors, [e.name for e in entries], [e.mae for e in entries],
+                [e.ours for e in entries], [e.chosen for e in entries], card.target.unit, height=HEIGHT,
             )  # fmt: skip
             chart(figure, f"others {card.name}")
             st.caption(
@@ -200,9 +198,7 @@ def last_row(card: Card) -> None:
     if curve:
         with next(columns):
             st.markdown("##### Atoms replaced by average ones")
-            figure = trust.substitution_plot(
-                curve["replaced"], curve["ranked"], curve["random"], dark=dark, height=HEIGHT
-            )
+            figure = drawn(trust.substitution_plot, curve["replaced"], curve["ranked"], curve["random"], height=HEIGHT)
             chart(figure, f"substitution {card.name}")
             st.caption("Falls faster than at random: the ranking says which atoms make the energy.")
 

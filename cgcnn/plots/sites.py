@@ -52,36 +52,38 @@ def site_bars(
         width=[2.5 if out else 1 for out in stands_out],
         color=[SELECTED if out else "rgba(123, 133, 139, 0.55)" for out in stands_out],
     )
-    figure = go.Figure(
-        go.Bar(
-            x=across, y=along, orientation="v" if upright else "h", marker_color=contribution_colours(values, limit),
-            marker_line=line, marker_opacity=[0.35 if told_apart and not out else 1 for out in stands_out],
+    traces = [
+        dict(
+            type="bar", x=across, y=along, orientation="v" if upright else "h",
+            marker=dict(
+                color=contribution_colours(values, limit), line=line,
+                opacity=[0.35 if told_apart and not out else 1 for out in stands_out],
+            ),
             customdata=list(zip(labels, number, strict=True)),
             hovertemplate=f"%{{customdata[0]}}<br>%{{customdata[1]}} {unit}<extra></extra>",
             **{("error_y" if upright else "error_x"): error},
         )
-    )  # fmt: skip
+    ]  # fmt: skip
+    tick = dict(symbol=f"line-{'ew' if upright else 'ns'}-open", size=9, color=look.text, line=dict(width=1.2))
     for place, own in zip(places, spread or [], strict=False):
         own = np.asarray(own, dtype=float)
         if len(own) > 1 and np.ptp(own) > 0.002 * limit:
             there = [place] * len(own)
-            figure.add_scatter(
-                x=there if upright else own, y=own if upright else there, mode="markers", hoverinfo="skip",
-                marker=dict(symbol=f"line-{'ew' if upright else 'ns'}-open", size=9, color=look.text, line_width=1.2),
-            )  # fmt: skip
+            x, y = (there, own) if upright else (own, there)
+            traces.append(dict(type="scatter", x=x, y=y, mode="markers", hoverinfo="skip", marker=tick))
     ticks = [-limit, -limit / 2, 0, limit / 2, limit]
     value_axis = dict(
-        range=[-reach, reach], title_text=axis_title, tickvals=ticks, ticktext=[signed(tick, 2) for tick in ticks]
+        range=[-reach, reach], title=dict(text=axis_title), tickvals=ticks,
+        ticktext=[signed(tick, 2) for tick in ticks],
     )  # fmt: skip
     site_axis = dict(tickvals=places, ticktext=list(labels), showgrid=False, zeroline=False)
+    beside = []
     if upright:
         many = len(values) > 40  # names no longer fit; the hover label has them
-        figure.update_layout(yaxis=value_axis, xaxis=site_axis | dict(tickangle=-60, showticklabels=not many))
+        axes = dict(yaxis=value_axis, xaxis=site_axis | dict(tickangle=-60, showticklabels=not many))
     else:
-        figure.update_layout(xaxis=value_axis, yaxis=site_axis | dict(autorange="reversed"))
-        for place, text in zip(places, number, strict=True):
-            figure.add_annotation(
-                x=1, xref="paper", y=place, text=text, showarrow=False, xanchor="right", font_color=look.text
-            )  # fmt: skip
-        figure.update_layout(xaxis_domain=[0, 0.84 if sd is None else 0.76])
-    return figure.update_layout(template=template(dark), height=height)
+        room = dict(domain=[0, 0.84 if sd is None else 0.76])
+        axes = dict(xaxis=value_axis | room, yaxis=site_axis | dict(autorange="reversed"))
+        right = dict(x=1, xref="paper", xanchor="right", showarrow=False, font=dict(color=look.text))
+        beside = [right | dict(y=place, text=text) for place, text in zip(places, number, strict=True)]
+    return go.Figure(traces, dict(template=template(dark), height=height, annotations=beside, **axes))

@@ -115,8 +115,9 @@ def literal(text: str) -> str:
     return html.escape(text, quote=False).replace("%{", "&#37;{")
 
 
+@cache
 def template(dark: bool = False) -> go.layout.Template:
-    """The one look of all figures."""
+    """The one look of all figures. Not see-through: a saved picture must not be dark letters on nothing."""
     look = theme(dark)
     axis = dict(
         gridcolor=look.line, zerolinecolor=look.zero, zerolinewidth=1.6, zeroline=True, linecolor=look.line,
@@ -126,7 +127,7 @@ def template(dark: bool = False) -> go.layout.Template:
     return go.layout.Template(
         layout=go.Layout(
             font=dict(family="Source Sans, Source Sans Pro, sans-serif", size=13, color=look.text),
-            paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+            paper_bgcolor=look.background, plot_bgcolor="rgba(0,0,0,0)",
             margin=dict(l=4, r=4, t=4, b=4), xaxis=axis, yaxis=axis, showlegend=False, separators=".",
             colorscale_diverging=plotly_colour_scale(), bargap=0.35,
             hoverlabel=dict(bgcolor=look.panel, font_color=look.text, bordercolor=look.line),

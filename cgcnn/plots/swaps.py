@@ -28,22 +28,19 @@ def swap_table(
     present: the element that is there now, with a frame; doubtful: elements with a small circle, not trained on there
     """
     values = {element: value for element, value in change.items() if not np.isnan(value)}
-    figure = periodic_table(
-        {present: 0.0, **values}, limit, title=title, hover=hover, selected=present, digits=2, dark=dark
-    )  # fmt: skip
-    pale = figure.data[0]  # the tiles without a value
-    pale.hovertext = [(hover or {}).get(e, f"<b>{e}</b>: not known to the model") for e in pale.customdata]
     marked = [element for element in doubtful if element in values]
-    if marked:
-        ink = theme(dark)
-        rows = [place(element)[1] for element in marked]
-        figure.add_scatter(
-            x=[place(element)[0] + 0.33 for element in marked],
-            y=[-row - (0.3 if row > 7 else 0) + 0.3 for row in rows],  # the corner that symbol and number leave free
-            mode="markers", hoverinfo="skip", selected_marker_opacity=1, unselected_marker_opacity=1,
-            marker=dict(symbol="circle-open", size=7, color=ink.text, line_width=1.6),
-        )  # fmt: skip
-    return figure
+    rows = [place(element)[1] for element in marked]
+    circles = dict(
+        type="scatter", x=[place(element)[0] + 0.33 for element in marked],
+        y=[-row - (0.3 if row > 7 else 0) + 0.3 for row in rows],  # the corner that symbol and number leave free
+        mode="markers", hoverinfo="skip",
+        marker=dict(symbol="circle-open", size=7, color=theme(dark).text, line=dict(width=1.6)),
+        selected=dict(marker=dict(opacity=1)), unselected=dict(marker=dict(opacity=1)),
+    )  # fmt: skip
+    return periodic_table(
+        {present: 0.0, **values}, limit, title=title, hover=hover, absent="not known to the model", selected=present,
+        more=[circles] if marked else (), dark=dark,
+    )  # fmt: skip
 
 
 def booked_elsewhere(
@@ -69,21 +66,20 @@ def booked_elsewhere(
     across = [min(change.min(initial=0), 0) - room, max(change.max(initial=0), 0) + 1.6 * room]
     reach = max(1.15 * np.abs(rest).max(initial=0), 0.3 * (across[1] - across[0]))
     named = _with_room(change / (across[1] - across[0]), rest / (2 * reach))
-    figure = go.Figure(
-        go.Scatter(
-            x=change, y=rest, mode="markers+text", textposition="middle right", textfont_size=11,
-            text=[element if there else "" for element, there in zip(elements, named, strict=True)],
-            marker=dict(size=7, color=contribution_colours(change, limit), line=dict(width=0.8, color=look.zero)),
-            customdata=list(zip(elements, booked[known], strict=True)),
-            hovertemplate="<b>%{customdata[0]}</b><br>change %{x:+.3f} eV, of which<br>%{customdata[1]:+.3f} on the "
-            "swapped<br>%{y:+.3f} elsewhere<extra></extra>",
-        )
+    points = dict(
+        type="scatter", x=change, y=rest, mode="markers+text", textposition="middle right", textfont=dict(size=11),
+        text=[element if there else "" for element, there in zip(elements, named, strict=True)],
+        marker=dict(size=7, color=contribution_colours(change, limit), line=dict(width=0.8, color=look.zero)),
+        customdata=list(zip(elements, booked[known], strict=True)),
+        hovertemplate="<b>%{customdata[0]}</b><br>change %{x:+.3f} eV, of which<br>%{customdata[1]:+.3f} on the "
+        "swapped<br>%{y:+.3f} elsewhere<extra></extra>",
     )  # fmt: skip
-    return figure.update_layout(
+    layout = dict(
         template=template(dark), height=height, hovermode="closest", dragmode=False,
-        xaxis=dict(title_text=f"change of the cell, {unit}", range=across, fixedrange=True),
-        yaxis=dict(title_text=f"booked on other atoms, {unit}", range=[-reach, reach], fixedrange=True),
+        xaxis=dict(title=dict(text=f"change of the cell, {unit}"), range=across, fixedrange=True),
+        yaxis=dict(title=dict(text=f"booked on other atoms, {unit}"), range=[-reach, reach], fixedrange=True),
     )  # fmt: skip
+    return go.Figure([points], layout)
 
 
 def _with_room(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from cgcnn.model import Card
 from cgcnn.plots import head_bars, signed
 from cgcnn.structures import Crystal
 from cgcnn.tables import orbits, with_unit
-from pages.common import explained, families, is_dark, model_named, plain, show_figure
+from pages.common import drawn, explained, families, model_named, plain, show_figure
 from pages.crystal_tabs.shown import Shown
 
 
@@ -33,9 +33,9 @@ def show(shown: Shown) -> None:
     }
     left, right = st.columns([1.7, 1], gap="large")
     with left:
-        figure = head_bars(
-            labels, values, sd, shown.limit, axis_title=f"contribution per site, {shown.result.unit}",
-            unit=shown.result.unit, dark=is_dark(),
+        figure = drawn(
+            head_bars, labels, values, sd, shown.limit, axis_title=f"contribution per site, {shown.result.unit}",
+            unit=shown.result.unit,
         )  # fmt: skip
         table = pd.DataFrame(
             {"site": labels}

@@ -7,7 +7,7 @@ import streamlit as st
 
 from cgcnn.plots import booked_elsewhere, signed, swap_table
 from cgcnn.substitution import Substitutions, can_follow, substitute
-from pages.common import is_dark, model_named, plain, show_figure
+from pages.common import drawn, model_named, plain, show_figure
 from pages.crystal_tabs.shown import Shown, choose_site
 
 # On a phone the table scrolls sideways: eighteen columns of numbers cannot be narrower.
@@ -55,9 +55,9 @@ def show(shown: Shown) -> None:
     key = f"swap {shown.card.name} {shown.key} {sites} {found.edge is not None} {st.session_state.get('swap count', 0)}"
     limit = shown.limit * len(sites)
     with left:
-        figure = swap_table(
-            dict(zip(found.elements, found.change, strict=True)), limit, present=found.element, doubtful=doubtful,
-            hover=hover_texts(found, n, doubtful), title=f"change of the cell of {n} atoms, eV", dark=is_dark(),
+        figure = drawn(
+            swap_table, dict(zip(found.elements, found.change, strict=True)), limit, present=found.element,
+            doubtful=doubtful, hover=hover_texts(found, n, doubtful), title=f"change of the cell of {n} atoms, eV",
         )  # fmt: skip
         mark = f" \N{WHITE CIRCLE} not in training crystals {role_words(found.role)}." if doubtful else ""
         cell = "the cell follows" if found.edge is not None else "cell and positions as they are"
@@ -69,9 +69,7 @@ def show(shown: Shown) -> None:
         )  # fmt: skip
     with right:
         show_figure(
-            booked_elsewhere(
-                found.elements, found.change, found.booked, limit, unit=found.unit, dark=is_dark()
-            ),
+            drawn(booked_elsewhere, found.elements, found.change, found.booked, limit, unit=found.unit),
             f"booked {key}", f"{shown.formula}-booked-{found.element}{site}",
             caption=f"{100 * found.share_booked:.0f} % of the changes are booked on the swapped "
             f"{'atoms' if len(sites) > 1 else 'atom'} (slope over all elements), the rest on others.",

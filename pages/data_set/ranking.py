@@ -9,7 +9,7 @@ import streamlit as st
 from cgcnn.additive import Comparison
 from cgcnn.periodic import by_mendeleev_number
 from cgcnn.plots import ranking
-from pages.common import is_dark, model_cards, show_figure
+from pages.common import drawn, model_cards, show_figure
 from pages.data_set.choosing import Shown
 from pages.data_set.controls import is_filtered
 from pages.data_set.state import recall, show_in_url
@@ -46,11 +46,11 @@ def show_ranking(shown: Shown, view: str, filters: dict, table: pl.DataFrame, li
         )
         if rows["effect"].is_null().all():
             beside = None
-    figure = ranking(
-        rows["element"].to_list(), rows["mean"].to_numpy(), limit,
+    figure = drawn(
+        ranking, rows["element"].to_list(), rows["mean"].to_numpy(), limit,
         sd=None if rows["sd"].is_null().any() else rows["sd"].to_numpy(),
         reference=None if beside is None else rows["effect"].cast(pl.Float64).fill_null(np.nan).to_numpy(),
-        axis_title=f"{f'on {role}, ' if role else ''}eV", dark=is_dark(),
+        axis_title=f"{f'on {role}, ' if role else ''}eV",
     )  # fmt: skip
     show_figure(
         figure, "ranking", f"ranking-{shown.about['model']}-{role or 'all'}-{view}", data=flat(rows),

@@ -10,7 +10,7 @@ import streamlit as st
 from cgcnn.atlas import zero_in_words
 from cgcnn.periodic import element_name
 from cgcnn.plots import periodic_table
-from pages.common import frame_tile, is_dark, show_figure
+from pages.common import drawn, frame_tile, show_figure
 from pages.data_set.choosing import Shown
 from pages.data_set.words import number_of, with_sd
 
@@ -55,7 +55,7 @@ def show_table(shown: Shown, view: str, table: pl.DataFrame, limit: float, roles
     # Before the widgets that choose them, which at the first visit have their state from the URL.
     tab, selected = (st.session_state.get(name, st.query_params.get(name)) for name in ("tab", "element"))
     title = "mean contribution, eV" + (", upper half on A, lower half on B" if roles else "")
-    figure = periodic_table(tile_values(table), limit, title=title, hover=hover_texts(table), dark=is_dark())
+    figure = drawn(periodic_table, tile_values(table), limit, title=title, hover=hover_texts(table))
     frame_tile("periodic table", figure, selected if tab == "Element" and selected in known else None)
     show_figure(
         figure, "periodic table", f"elements-{shown.about['model']}-{view}", data=flat(table),
