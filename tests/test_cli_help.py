@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import fields
+from functools import partial
 
 import polars as pl
 import pytest
@@ -183,6 +184,7 @@ def test_ctrl_c_is_130(tmp_path, command):
         [sys.executable, "-m", "cgcnn", command, "data.parquet", "--out", "out", *arguments],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         env={**os.environ, "CGCNN_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT)},
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # as in a terminal, wherever the tests run
     )  # fmt: skip
     deadline = time.monotonic() + 90
     while not list(tmp_path.glob(begun)) and process.poll() is None and time.monotonic() < deadline:

@@ -19,7 +19,7 @@ def tile_values(table: pl.DataFrame) -> dict:
     """(upper, lower) = (A, B) for elements on either, else their only value."""
     mean = {(element, role): value for element, role, value in table.select("element", "role", "mean").iter_rows()}
     found: dict = {}
-    for element in table["element"].unique():
+    for element in table["element"].unique(maintain_order=True):
         pair = mean.get((element, "A")), mean.get((element, "B"))
         single = mean.get((element, "X"), mean.get((element, None)))
         found[element] = single if pair == (None, None) else pair

@@ -18,6 +18,7 @@ from cgcnn.atlas import make_atlas, read_atlas, summary
 from cgcnn.perovskite import scores
 from cgcnn.perovskite.space import build_space
 from cgcnn.scoring import load_scores, score
+from pages import common
 
 APP = str(Path(__file__).resolve().parents[2] / "app.py")
 PAGE = "pages/elements.py"
@@ -285,19 +286,17 @@ def test_another_family_opens_on_its_own_crystals_with_all_sites_of_an_element_t
 def test_a_ranking_that_is_not_to_be_trusted(monkeypatch):
     from dataclasses import replace
 
-    import streamlit as st
-
     cards = [
         replace(c, faithfulness={"elements A": {"r": 0.5 if c.head == "gated" else 0.99, "slope": 1.0, "n": 52}})
         for c in model.bundled()
     ]
-    st.cache_data.clear()
+    common._read_cards.clear()
     monkeypatch.setattr("pages.common.bundled", lambda *_: cards)
     app = open_page(head="gated")
     assert "do not trust this ranking" in words(app) and "r = 0.50" in words(app)
     healthy(app.button(key="to linear").click().run())
     assert "by perovskite-linear" in words(app) and "do not trust" not in words(app)
-    st.cache_data.clear()
+    common._read_cards.clear()
 
 
 def test_failure_inside_is_one_sentence(monkeypatch):
