@@ -135,9 +135,49 @@ def summary(scores: Scores, by: Sequence[str] = ("element", "role")) -> pl.DataF
     `bin_width`, of which the first begins at `first_bin` times that width
     """
     value = pl.col("relative").cast(pl.Float64)
-    quantiles = [value.quantile(q, "linear").alias(f"q{100 * q:02.0f}") for q in QUANTILES]
+    quantiles = [value.quantile(q, "linear").alias(_name(q)) for q in QUANTILES]
     table = _grouped(scores, list(by), [pl.col("row").n_unique().alias("crystals"), *quantiles])
     return table.join(_histograms(scores, list(by)), on=by, nulls_equal=True).pipe(_largest_first, by)
+
+
+def merged(table: pl.DataFrame, by: Sequence[str], width: float) -> pl.DataFrame:
+    """The `summary` of larger groups out of that of smaller ones, for which no crystal is needed.
+
+    Quantiles come from the histograms and are good to a bin; in how many crystals the sites are is not known any more.
+    table: of `summary`; by: columns of the larger groups; width: `bin_width`
+    """
+    found = [dict(zip(by, key, strict=True)) | _together(rows, width) for key, rows in table.group_by(by)]
+    lost = {"crystals", "role", "coordination", "nearest_anion"} - set(by)
+    schema = {column: kind for column, kind in table.schema.items() if column not in lost}
+    return pl.DataFrame(found, schema=schema).pipe(_largest_first, by)
+
+
+def _together(rows: pl.DataFrame, width: float) -> dict:
+    """What `merged` says of one group."""
+    n, mean = rows["count"].to_numpy().astype(float), rows["mean"].to_numpy()
+    total, middle = n.sum(), float(n @ mean / n.sum())
+    squares = (n - 1) @ rows["spread"].fill_null(0).fill_nan(0).to_numpy() ** 2 + n @ (mean - middle) ** 2
+    several = not rows["members"].is_null().any()
+    members = n @ np.array(rows["members"].to_list()) / total if several else None  # (M,)
+    first = rows["first_bin"].min()
+    histogram = np.zeros(max(f + len(h) for f, h in rows.select("first_bin", "histogram").iter_rows()) - first, int)
+    for start, counted in rows.select("first_bin", "histogram").iter_rows():
+        histogram[start - first : start - first + len(counted)] += counted
+    edges, below = width * (first + np.arange(len(histogram) + 1)), np.append(0, histogram.cumsum())
+    quantiles = {_name(q): float(np.interp(q * total, below, edges)) for q in QUANTILES}
+    return quantiles | {
+        "count": int(total),
+        "mean": middle,
+        "members": members.tolist() if several else None,
+        "spread": float(np.sqrt(squares / (total - 1))) if total > 1 else None,
+        "sd": float(members.std(ddof=1)) if several else None,
+        "first_bin": first,
+        "histogram": histogram.tolist(),
+    }
+
+
+def _name(quantile: float) -> str:
+    return f"q{100 * quantile:02.0f}"
 
 
 def _grouped(scores: Scores, by: list[str], more: list[pl.Expr]) -> pl.DataFrame:

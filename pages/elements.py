@@ -66,7 +66,7 @@ def main() -> None:
     ranked, one = st.tabs(["Ranking", "Element"], key="tab", on_change="rerun", bind="query-params")
     if one.open:
         with one:
-            show_element(shown, view, filters, table, limit)
+            show_element(shown, view, filters, table, limit, roles)
     else:
         with ranked:
             show_ranking(shown, view, filters, table, limit)

@@ -15,6 +15,7 @@ from cgcnn.atlas import (
     ends,
     filtered,
     make_atlas,
+    merged,
     read_atlas,
     relative_to_elements,
     sites_of,
@@ -86,6 +87,22 @@ def test_summary_of_an_element_on_a_role(scores):
     edges = width * (row["first_bin"] + np.arange(len(row["histogram"]) + 1))
     assert width == 0.05 and row["histogram"][0] and row["histogram"][-1]
     assert row["histogram"] == np.histogram(values, edges)[0].tolist() and sum(row["histogram"]) == len(values)
+
+
+def test_groups_are_merged_without_the_crystals(scores):
+    """Ti in perovskites and elsewhere, as if the roles were not known."""
+    width, columns = bin_width(scores.about), ["element", "nearest_anion"]
+    found = merged(summary(scores, ["element", "role", "nearest_anion"]), columns, width).sort(columns)
+    exact = summary(scores, columns).sort(columns)
+    for column in (*columns, "count", "histogram", "first_bin"):
+        assert found[column].to_list() == exact[column].to_list()
+    for column in ("mean", "spread", "sd"):
+        assert found[column].to_numpy() == pytest.approx(exact[column].to_numpy())
+    assert np.array(found["members"].to_list()) == pytest.approx(np.array(exact["members"].to_list()))
+    many = exact["count"].to_numpy() >= N  # of fewer sites neighbours are further apart than a bin
+    for column in ("q25", "q50", "q75"):
+        assert np.abs(found[column] - exact[column]).to_numpy()[many].max() < 2 * width
+    assert "crystals" not in found.columns and merged(exact.clear(), columns, width).is_empty()
 
 
 def test_two_sites_of_a_crystal_count_twice_as_sites_and_once_as_crystal(scores):

@@ -18,30 +18,25 @@ from pages.data_set.sums import at_the_ends, summed
 from pages.data_set.table import flat
 from pages.data_set.words import number_of, with_sd
 
-ELSEWHERE = "elsewhere"  # not on A, B or X of a perovskite
 MOST_GROUPS = 5  # distributions above each other
 
 
-def show_element(shown: Shown, view: str, filters: dict, table: pl.DataFrame, limit: float) -> None:
+def show_element(shown: Shown, view: str, filters: dict, table: pl.DataFrame, limit: float, roles: bool) -> None:
     known = set(table["element"])
     line = st.container(horizontal=True, vertical_alignment="center", gap="medium")
     options = [e for e in ELEMENTS if e in known]
     recall("element", options)
     element = line.selectbox("Element", options, key="element", label_visibility="collapsed", width=90)
     show_in_url(element=element, role=None, order=None)
-    own = summed(shown.key, view, filters, "role", element, shown).sort("role", nulls_last=True)
+    own = summed(shown.key, view, filters, "role" if roles else "element", element, roles, shown)
+    own = own.sort("role", nulls_last=True)
     present = own["role"].to_list()
     role = present[0]
     if len(present) > 1:
-        # By name, since a control shows no choice where that is None.
-        named = {f"on {role}" if role else ELSEWHERE: role for role in present}
-        largest = own.sort("count")["role"][-1]
-        role = named[
-            line.segmented_control(
-                "Role of the element", list(named), default=f"on {largest}" if largest else ELSEWHERE, required=True,
-                key=f"site of {element}", label_visibility="collapsed",
-            )
-        ]  # fmt: skip
+        role = line.segmented_control(
+            "Role of the element", present, default=own.sort("count")["role"][-1], required=True,
+            format_func=lambda role: f"on {role}", key=f"site of {element}", label_visibility="collapsed",
+        )  # fmt: skip
     row = own.row(by_predicate=of_role(role), named=True)
     line.html(
         f"<span style='font-variant-numeric: tabular-nums'>{element_name(element)} &ensp;<b>{with_sd(row)} eV</b>"
@@ -49,7 +44,7 @@ def show_element(shown: Shown, view: str, filters: dict, table: pl.DataFrame, li
     )
     groups = {"role": own} if len(present) > 1 else {}
     for by in ("coordination", "nearest_anion"):
-        rows = summed(shown.key, view, filters, by, element, shown).filter(of_role(role))
+        rows = summed(shown.key, view, filters, by, element, roles, shown).filter(of_role(role))
         rows = rows.filter(pl.col(by).is_not_null())
         groups |= {by: rows} if len(rows) else {}
     show_distributions(shown, view, element, role, groups, limit)
@@ -87,7 +82,7 @@ def distributions_of(by: str, rows: pl.DataFrame) -> list[Distribution]:
     """The largest groups; roles and numbers in their own order."""
     rows = rows.sort("count", descending=True).head(MOST_GROUPS)
     rows = rows.sort(by) if by != "nearest_anion" else rows
-    labels = [f"CN {value}" if by == "coordination" else value or ELSEWHERE for value in rows[by]]
+    labels = [f"CN {value}" if by == "coordination" else value for value in rows[by]]
     return [
         Distribution(
             label, row["count"], row["mean"], row["sd"], row["q25"], row["q75"], row["first_bin"], row["histogram"]

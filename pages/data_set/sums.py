@@ -6,7 +6,18 @@ import polars as pl
 import streamlit as st
 
 from cgcnn.additive import Comparison, compare
-from cgcnn.atlas import GROUPINGS, ends, filtered, in_view, means_of_elements, of_element, sites_of, summary
+from cgcnn.atlas import (
+    GROUPINGS,
+    bin_width,
+    ends,
+    filtered,
+    in_view,
+    means_of_elements,
+    merged,
+    of_element,
+    sites_of,
+    summary,
+)
 from cgcnn.scoring import contents
 from pages.data_set.choosing import Shown
 
@@ -28,12 +39,16 @@ def averaged(key: str, view: str, filters: dict, roles: bool, _shown: Shown) -> 
 
 
 @st.cache_data(show_spinner=False, max_entries=400)
-def summed(key: str, view: str, filters: dict, by: str, element: str, _shown: Shown) -> pl.DataFrame:
-    """How the sites of one element are distributed."""
+def summed(key: str, view: str, filters: dict, by: str, element: str, roles: bool, _shown: Shown) -> pl.DataFrame:
+    """How the sites of one element are distributed; without roles wherever they are, and with a null `role`."""
+    columns = [column for column in GROUPINGS[by] if roles or column != "role"]
     if _shown.atlas is not None:
-        return _shown.atlas.table(view, by).filter(pl.col("element") == element)
-    scores = in_view(filtered(_shown.scores, **filters), view, _shown.zero)
-    return summary(of_element(scores, element), GROUPINGS[by])
+        table = _shown.atlas.table(view, by).filter(pl.col("element") == element)
+        if columns != list(GROUPINGS[by]):
+            table = merged(table, columns, bin_width(_shown.about))
+    else:
+        table = summary(of_element(in_view(filtered(_shown.scores, **filters), view, _shown.zero), element), columns)
+    return table if roles else table.with_columns(pl.lit(None, dtype=pl.String).alias("role"))
 
 
 @st.cache_data(show_spinner=False, max_entries=400)
