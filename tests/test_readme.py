@@ -20,7 +20,7 @@ def commands() -> list[str]:
     """
     joined = "\n".join(TEXTS.values()).replace("\\\n", " ")
     lines = re.findall(r"^ {4}python -m (cgcnn.+)$", joined, flags=re.MULTILINE)
-    within = re.findall(r"`python -m (cgcnn[^`]+ --[^`]+)`", joined)
+    within = re.findall(r"`python\s+-m\s+(cgcnn[^`]+\s--[^`]+)`", joined)
     return [line.replace("cgcnn.perovskite", "cgcnn perovskite", 1) for line in [*lines, *within]]
 
 
