@@ -149,11 +149,10 @@ def cold_starts(model: str, folder: Path) -> Iterator[str]:
 
 def questions(scores: Scores) -> dict[str, Callable[[], object]]:
     """What the page asks: first the four of its first view, then what clicks and filters ask."""
-    crystals = scores.crystals
     titanium, averaged = of_element(scores, "Ti"), []
     return {
         "load": lambda: load_scores(scores.folder).key,
-        "counts": lambda: crystals.select(pl.len(), pl.col("n_sites").sum().alias("sites")).collect(),
+        "counts": lambda: scores.crystals.select(pl.len(), pl.col("n_sites").sum().alias("sites")).collect(),
         "means by role": lambda: averaged.append(means_of_elements(scores, True)),
         "compare": lambda: compare(scores, "relative", True, averaged[-1]),
         "Ti: by role": lambda: summary(titanium, GROUPINGS["role"]),

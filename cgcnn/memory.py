@@ -11,9 +11,8 @@ _MOST = 2**30  # bytes
 def keep_freed_memory() -> None:
     """From now on this process keeps the memory of arrays that are gone for those that come.
 
-    glibc hands arrays above 32 MB back to the system at once, and the fresh pages of the next ones take up to a third
-    of the time of a network. For processes that work through many batches and end; with other C libraries nothing
-    changes.
+    glibc hands arrays above 32 MB back to the system at once, and has to ask for fresh pages for the next ones. For
+    processes that work through many batches and end; with other C libraries nothing changes.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

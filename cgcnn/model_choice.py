@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,14 @@ class Choice:
 
     family: str
     reason: str
+
+
+def by_family(cards: Iterable[Card]) -> dict[str, dict[str, Card]]:
+    """Family -> head -> card, in the order of the cards."""
+    families: dict[str, dict[str, Card]] = {}
+    for card in cards:
+        families.setdefault(card.family, {})[card.head] = card
+    return families
 
 
 def fitting_family(structure: Structure | None, families: Mapping[str, Card]) -> Choice:
@@ -48,9 +56,7 @@ def fitting_model(structure: Structure) -> str:
 
     Raises ValueError if there is no bundled model.
     """
-    families: dict[str, dict[str, Card]] = {}
-    for card in bundled():
-        families.setdefault(card.family, {})[card.head] = card
+    families = by_family(bundled())
     choice = fitting_family(structure, {name: next(iter(cards.values())) for name, cards in families.items()})
     cards = families[choice.family]
     return cards.get("linear", next(iter(cards.values()))).name

@@ -19,7 +19,7 @@ from cgcnn.contributions import Contributions, explain
 from cgcnn.datasets import DatasetError
 from cgcnn.files import in_words
 from cgcnn.model import Card, Model, ModelError, bundled, load_model
-from cgcnn.model_choice import Choice, fitting_family
+from cgcnn.model_choice import Choice, by_family, fitting_family
 from cgcnn.plots import flat_scene, theme, tile_frame
 from cgcnn.structures import Crystal, Unreadable, read_crystals
 from cgcnn.symmetry import Description, describe
@@ -68,11 +68,8 @@ def model_named(name: str) -> Model:
 
 
 def families() -> dict[str, dict[str, Card]]:
-    """Family -> head -> card."""
-    found: dict[str, dict[str, Card]] = {}
-    for card in sorted(model_cards(), key=lambda c: HEADS.index(c.head) if c.head in HEADS else len(HEADS)):
-        found.setdefault(card.family, {})[card.head] = card
-    return found
+    """Family -> head -> card, the heads in the order of the sidebar."""
+    return by_family(sorted(model_cards(), key=lambda c: HEADS.index(c.head) if c.head in HEADS else len(HEADS)))
 
 
 def chosen_family() -> tuple[str, str]:
@@ -258,7 +255,7 @@ export default function ({ data, parentElement }) {
 def drawn(draw: Callable[..., go.Figure], *arguments, **options) -> go.Figure:
     """The figure of one of `plots`, for a page that is dark or not; not to be changed, since everybody gets the same.
 
-    plotly checks every property of a figure, which takes longer than whatever else a rerun does.
+    plotly checks every property of a figure, which would be much of the time of a rerun.
     """
     return _drawn(draw.__name__, arguments, options | {"dark": is_dark()}, draw)
 

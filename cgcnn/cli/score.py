@@ -43,7 +43,7 @@ def score(
 
     from ..scoring import score
 
-    torch.set_num_threads(1)  # processes share the cores; two threads of one take twice as long as one
+    torch.set_num_threads(1)  # processes share the cores, not the threads of one
     given = {"target": target, "chunk": chunk, "max_sites": max_sites, "workers": workers, "cluster": cluster}
     given = {name: value for name, value in given.items() if value is not None}
     with progress_bar(quiet) as progress:

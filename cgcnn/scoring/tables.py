@@ -118,7 +118,7 @@ def contents(scores: Scores) -> dict:
 def member_columns(column: str, members: int) -> list[str]:
     """Names of the columns of the site table with "contribution" or "relative" by each member; none for a model of one.
 
-    Columns, not a list in one: these are read twice as fast, and every mean of a whole data set reads them.
+    Columns, not a list in one: these are read faster, and every mean of a whole data set reads them.
     """
     return [f"{column}_{member}" for member in range(1, members + 1)] if members > 1 else []
 

@@ -11,7 +11,7 @@ from pages.data_set.state import recall
 
 # Options are their own labels, since those stand in the URL.
 VIEWS = {"relative": "relative", "to its element": "element", "absolute": "absolute"}
-KINDS = {"perovskites": True, "others": False}
+KINDS = {"perovskites": True, "others": False}  # the names are also those of `contents`
 ANY = "any"
 
 
