@@ -31,6 +31,7 @@ def show(shown: Shown) -> None:
     sd = {
         head: None if results[head].sd is None else np.array([o.sd for o in found]) for head, found in distinct.items()
     }
+    zero = next(iter(results.values())).reference_note.rstrip(".").split(". ")[0]
     left, right = st.columns([1.7, 1], gap="large")
     with left:
         figure = drawn(
@@ -44,8 +45,7 @@ def show(shown: Shown) -> None:
         )
         show_figure(
             figure, f"heads {shown.key} {shown.card.family}", f"{shown.formula}-heads",
-            caption=next(iter(results.values())).reference_note.split(". ")[0] + "; whiskers are the spread over "
-            "independently trained networks.",
+            caption=f"{zero}; whiskers are the spread over independently trained networks.",
             data=table,
         )  # fmt: skip
     with right:

@@ -110,6 +110,8 @@ def test_heads_side_by_side():
     assert list(energies) == [f"{r.energy:+.3f} ± {r.energy_sd:.3f}".replace("-", "−") for r in results]
     largest = max(abs(a - b) for a, b in zip(*(r.relative for r in results), strict=True))
     assert f"largest difference {largest:.2f} eV" in captions(app)
+    other = captions(opened("Both heads side by side", example="NaCl (rock salt)"))
+    assert "Zero is this crystal's own mean; the values add up to zero; whiskers are" in other
 
 
 def test_bonds():
